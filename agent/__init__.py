@@ -1,0 +1,1 @@
+"""Everything with meaning: graph, context ledger, routing of text, engines, voice."""

@@ -1,0 +1,1 @@
+"""The default engine: small open models on the CPU."""

@@ -1,0 +1,1 @@
+"""Settings: TOML presets, environment, and the manifest of model payloads."""

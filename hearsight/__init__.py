@@ -1,0 +1,1 @@
+"""Hearsight: a real-time voice-and-vision assistant that you run yourself."""

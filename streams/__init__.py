@@ -1,0 +1,1 @@
+"""Everything with a clock: audio, camera, turn taking, the session, the server."""

@@ -1,0 +1,1 @@
+"""Pictures in: decoding, limits, change detection."""
