@@ -1,0 +1,93 @@
+"""What the streams need of the rest: the agent behind a session, and the host that a session gives it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from hearsight.streams.events import (
+    AgentEvent,
+    InsertItem,
+    KeepHeard,
+    Picture,
+    RemoveItem,
+    ResponseRequest,
+    Samples,
+    SessionConfig,
+)
+
+
+class Host(Protocol):
+    """What an agent may ask of the session that it serves."""
+
+    def latest_picture(self) -> Picture | None:
+        """The newest camera picture at full resolution, or None when no camera is live."""
+        ...
+
+    def announce(self, text: str) -> None:
+        """Speak up unasked, once nobody is speaking."""
+        ...
+
+
+class AgentSession(Protocol):
+    """The agent of one session. Calls come in order, from one task; none blocks the event loop."""
+
+    def configure(self, config: SessionConfig) -> None:
+        """Take over instructions, tools and voice."""
+        ...
+
+    def hear(self, item_id: str, samples: Samples) -> None:
+        """More of an utterance, 16 kHz, as it arrives."""
+        ...
+
+    def see(self, item_id: str, picture: Picture) -> None:
+        """A picture that belongs to the utterance being spoken."""
+        ...
+
+    def forget(self, item_id: str) -> None:
+        """Throw an utterance away that was never committed."""
+        ...
+
+    def edit(self, edit: InsertItem | RemoveItem | KeepHeard) -> None:
+        """Change the context."""
+        ...
+
+    async def transcribe(self, item_id: str) -> tuple[str, float]:
+        """What was said in an item, and how long it lasted in seconds.
+
+        Raises:
+            EngineError: The transcript could not be made.
+        """
+        ...
+
+    def respond(self, request: ResponseRequest) -> AsyncIterator[AgentEvent]:
+        """Answer; the last event is ``AnswerFinished`` or ``AnswerFailed``. Closing the iterator stops it."""
+        ...
+
+    def confirm(self, generation: int) -> None:
+        """A speculative response is now real: tools with side effects may run."""
+        ...
+
+    def discard(self, generation: int) -> None:
+        """Undo a stopped speculative response as if it had never run."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop everything that belongs to the session."""
+        ...
+
+
+class Agent(Protocol):
+    """One per process; shared by its sessions."""
+
+    def open(self, session_id: str, host: Host) -> AgentSession:
+        """A session's own agent."""
+        ...
+
+
+class EndOfTurn(Protocol):
+    """Tells whether an utterance sounds finished."""
+
+    async def probability(self, samples: Samples) -> float:
+        """Probability in 0..1 that the speaker is done, from the utterance so far at 16 kHz."""
+        ...
