@@ -225,6 +225,24 @@ class ConfigureSession:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Audio as it arrived, in the session's input format; the front end turns it into ``AudioFrame``."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPicture:
+    """A camera picture as it arrived, not yet checked; the front end turns it into ``CameraFrame``."""
+
+    data: bytes = field(repr=False)
+    mime_type: str | None = None
+    captured_ms: float | None = None
+    """The client's time stamp, None when it gave none."""
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AudioFrame:
     """512 samples (32 ms) of the user's audio and how surely they hold speech."""
 
@@ -457,6 +475,8 @@ AgentEvent: TypeAlias = (
 
 ClientEvent: TypeAlias = (
     ConfigureSession
+    | AudioChunk
+    | CameraPicture
     | CommitAudio
     | ClearAudio
     | AddItem
@@ -470,7 +490,17 @@ ClientEvent: TypeAlias = (
 )
 
 Input: TypeAlias = (
-    ClientEvent
+    ConfigureSession
+    | CommitAudio
+    | ClearAudio
+    | AddItem
+    | DeleteItem
+    | RetrieveItem
+    | TruncateItem
+    | CreateResponse
+    | CancelResponse
+    | ClearOutput
+    | PlaybackPosition
     | AudioFrame
     | CameraFrame
     | Announce
