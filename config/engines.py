@@ -1,0 +1,103 @@
+"""Settings of the engines: which one thinks, and how each is set up."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from hearsight.config.fields import Section, UserPath
+
+MAX_CONTEXT_TOKENS = 32_768
+"""The longest context that Gemma 3n was trained on."""
+
+
+class EngineSettings(Section):
+    """Which engine perceives and thinks."""
+
+    name: Literal["embedded", "gemma3n", "openai", "scripted"] = Field(
+        "embedded",
+        description="The engine: `embedded` (small models on the CPU), `gemma3n` (Gemma 3n in this process), "
+        "`openai` (an OpenAI-compatible server such as vLLM) or `scripted` (fixed answers, for tests).",
+    )
+    script: UserPath | None = Field(
+        None, description="File with the answers of the `scripted` engine; needed by that engine only."
+    )
+
+    @model_validator(mode="after")
+    def _script_for_scripted(self) -> EngineSettings:
+        if self.name == "scripted" and self.script is None:
+            raise PydanticCustomError(
+                "contradiction",
+                "The scripted engine needs a file of answers: set engine.script",
+                {"keys": ["engine.name", "engine.script"]},
+            )
+        return self
+
+
+class EmbeddedSettings(Section):
+    """The engine made of small models, for a machine without a GPU."""
+
+    speech_to_text: Literal["tiny.en", "base"] = Field(
+        "tiny.en",
+        description="Whisper model that writes down the speech: `tiny.en` (English, 75 MB) or `base` "
+        "(more accurate, many languages, 145 MB, about twice the time).",
+    )
+    language_model: Literal["qwen2.5-1.5b", "qwen2.5-0.5b"] = Field(
+        "qwen2.5-1.5b",
+        description="Language model: `qwen2.5-1.5b` (1.1 GB) or `qwen2.5-0.5b` (0.5 GB, faster, but makes up "
+        "facts where it should call a tool).",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="CPU threads of each model; unset uses every core of this machine."
+    )
+    context_tokens: int = Field(
+        MAX_CONTEXT_TOKENS,
+        ge=1024,
+        le=MAX_CONTEXT_TOKENS,
+        description="Size of the language model's KV cache, in tokens, all slots together.",
+    )
+    slots: int = Field(2, ge=1, le=64, description="Conversations whose KV cache is kept warm side by side.")
+    temperature: float = Field(
+        0.2, ge=0.0, le=2.0, description="Sampling temperature of the language model; 0 is deterministic."
+    )
+    ocr: bool = Field(True, description="Read the text in pictures.")
+    objects: bool = Field(True, description="Recognise objects in pictures.")
+
+
+class Gemma3nSettings(Section):
+    """Gemma 3n in this process, through transformers."""
+
+    model: str = Field(
+        "google/gemma-3n-E2B-it",
+        min_length=1,
+        description="Hub name or local folder of the weights, such as `google/gemma-3n-E4B-it`.",
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="Number format of the weights in memory; `auto` takes bfloat16 on a GPU."
+    )
+    device_map: str = Field(
+        "auto",
+        min_length=1,
+        description="Where accelerate puts the layers: `auto`, `balanced`, `cpu` or a device as `cuda:0`.",
+    )
+    audio_tokens: Literal["exact", "padded"] = Field(
+        "exact",
+        description="Soft tokens of an utterance: `exact` (6.25 per second of speech) or `padded` (188 for "
+        "every 30 seconds begun, as the reference processor does).",
+    )
+
+
+class OpenAISettings(Section):
+    """An OpenAI-compatible multimodal server that thinks for this one."""
+
+    base_url: str = Field(
+        "http://127.0.0.1:8000/v1",
+        pattern=r"^https?://[^\s/]+",
+        description="Address of the server's API, up to and including `/v1`.",
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token for that server, where it wants one.")
+    model: str = Field(
+        "google/gemma-3n-E2B-it", min_length=1, description="Model name that is asked of the server."
+    )
