@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+
+from hearsight.streams.audio.end_of_turn import EndOfTurnModel
+from hearsight.streams.audio.vad import SileroModel
+from hearsight.streams.events import Samples
+
+SPEECH = Path(__file__).parents[2] / "data" / "speech"
+MODELS = Path(platformdirs.user_cache_dir("hearsight")) / "models"
+
+
+@pytest.fixture(scope="session")
+def speech() -> Callable[[str], Samples]:
+    """Reads a recording of tests/data/speech: 16 kHz mono."""
+
+    def read(name: str) -> Samples:
+        with wave.open(str(SPEECH / f"{name}.wav")) as recording:
+            return np.frombuffer(recording.readframes(recording.getnframes()), dtype="<i2").astype(np.int16)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def silero() -> SileroModel:
+    return SileroModel(MODELS / "silero-vad" / "silero_vad.onnx")
+
+
+@pytest.fixture(scope="session")
+def smart_turn() -> EndOfTurnModel:
+    return EndOfTurnModel(MODELS / "smart-turn" / "smart-turn-v3.2-cpu.onnx")
