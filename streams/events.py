@@ -766,6 +766,13 @@ Output: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Take over the session's configuration."""
+
+    config: SessionConfig
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateEndpoint:
     """Ask the end-of-turn model about the utterance so far (16 kHz)."""
 
@@ -850,7 +857,8 @@ class StopResponse:
 
 
 Command: TypeAlias = (
-    EstimateEndpoint
+    Configure
+    | EstimateEndpoint
     | Hear
     | See
     | Forget

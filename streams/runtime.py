@@ -1,0 +1,318 @@
+"""The shell around one session: feeds it, follows its commands, and owns its tasks.
+
+Independent of sockets: the server, the local session and embedders all drive this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from hearsight.streams.audio.front_end import AudioFrontEnd
+from hearsight.streams.audio.vad import SileroModel
+from hearsight.streams.camera.eye import CameraSettings, Eye
+from hearsight.streams.errors import HearsightError
+from hearsight.streams.events import (
+    AddItem,
+    Announce,
+    AnswerFailed,
+    AudioChunk,
+    AudioDelta,
+    CameraPicture,
+    ClientEvent,
+    Close,
+    Command,
+    Configure,
+    ConfigureSession,
+    ConfirmResponse,
+    EndpointEstimate,
+    EstimateEndpoint,
+    Forget,
+    Hear,
+    ImageContent,
+    Input,
+    InsertItem,
+    KeepHeard,
+    Output,
+    Picture,
+    RemoveItem,
+    ResponseRequest,
+    See,
+    SessionConfig,
+    StartResponse,
+    StopResponse,
+    Tick,
+    Transcribe,
+    Transcribed,
+    TranscriptionFailed,
+)
+from hearsight.streams.ports import Agent, EndOfTurn
+from hearsight.streams.session.session import Session
+from hearsight.streams.session.settings import SessionLimits
+
+MAX_WAITING_AUDIO_BYTES = 4 * 1024 * 1024
+"""Answer audio that may wait for the client; the voice pauses beyond that (87 s at 24 kHz)."""
+MAX_CHUNK_BYTES = 32_000
+"""Audio is judged in pieces of at most this size, so that one large chunk does not hold up other sessions."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Perception:
+    """The models that turn signals into events; shared by all sessions of a process."""
+
+    vad: SileroModel
+    end_of_turn: EndOfTurn | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """What a session starts with."""
+
+    config: SessionConfig = field(default_factory=SessionConfig)
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+
+
+class SessionRuntime:
+    """Runs one session.
+
+    Args:
+        session_id: Names the session in logs.
+        agent: Who answers.
+        perception: The shared models.
+        options: Configuration and limits.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        agent: Agent,
+        perception: Perception,
+        options: RuntimeOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.session_id = session_id
+        self._clock = clock
+        self._perception = perception
+        self._eye = Eye(options.camera)
+        self._session = Session(options.config, options.limits, self._eye.frames, clock())
+        self._front_end = AudioFrontEnd(options.config.input_format, perception.vad)
+        self._agent = agent.open(session_id, self)
+        self._responses: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Output] = deque()
+        self._waiting_audio_bytes = 0
+        self._arrived = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = asyncio.Event()
+        self._pump()
+
+    # --- in ----------------------------------------------------------------------------------------------
+
+    async def receive(self, event: ClientEvent) -> None:
+        """Take what a client sent; called in order, from one task.
+
+        Raises:
+            HearsightError: The media could not be decoded; the session goes on.
+        """
+        match event:
+            case AudioChunk():
+                await self._hear(event.data)
+            case CameraPicture():
+                frame = await self._eye.look(event, self._clock())
+                self._feed(frame)
+            case ConfigureSession():
+                for frame in self._front_end.reconfigure(event.config.input_format):
+                    self._feed(frame)
+                self._feed(event)
+            case AddItem():
+                self._feed(await self._checked(event))
+            case _:
+                self._feed(event)
+
+    async def _hear(self, data: bytes) -> None:
+        for at in range(0, len(data), MAX_CHUNK_BYTES):
+            if at:
+                await asyncio.sleep(0)  # let other sessions have their turn
+            for frame in self._front_end.feed(data[at : at + MAX_CHUNK_BYTES]):
+                self._session.receive(frame, self._clock())
+        self._pump()
+
+    async def _checked(self, event: AddItem) -> AddItem:
+        """The same event with its pictures decoded once, so that none that is broken gets further."""
+        content = list(event.item.content)
+        for index, part in enumerate(content):
+            if isinstance(part, ImageContent):
+                content[index] = ImageContent(await self._eye.check(part.picture))
+        return replace(event, item=event.item.with_content(*content))
+
+    def _feed(self, event: Input) -> None:
+        self._session.receive(event, self._clock())
+        self._pump()
+
+    # --- out ---------------------------------------------------------------------------------------------
+
+    async def outputs(self) -> AsyncIterator[Output]:
+        """Everything for the client, in order; ends once the session has closed and all was taken."""
+        while True:
+            while self._waiting:
+                output = self._waiting.popleft()
+                if isinstance(output, AudioDelta):
+                    self._waiting_audio_bytes -= output.samples.nbytes
+                    if self._waiting_audio_bytes <= MAX_WAITING_AUDIO_BYTES // 2:
+                        self._has_room.set()
+                yield output
+            if self._closing.is_set():
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    @property
+    def responding(self) -> bool:
+        """Whether an answer is being given; a drain waits for its end."""
+        return self._session.responding
+
+    # --- what the agent may ask (ports.Host) -------------------------------------------------------------
+
+    def latest_picture(self) -> Picture | None:
+        """The newest camera picture."""
+        return self._eye.frames.newest
+
+    def announce(self, text: str) -> None:
+        """Speak up unasked."""
+        self._feed(Announce(text))
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live until ``close``; then stop every task of the session."""
+        try:
+            await self._closing.wait()
+        finally:
+            self._shut()
+            tasks = [*self._responses.values(), *self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._agent.aclose()
+
+    async def close(self, reason: str = "") -> None:
+        """End the session; idempotent."""
+        self._feed(Close(reason))
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._closing.set()
+        self._arrived.set()
+        self._has_room.set()
+
+    # --- following the session ---------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        for command in self._session.take_commands():
+            self._follow(command)
+        for output in self._session.take_outputs():
+            self._waiting.append(output)
+            if isinstance(output, AudioDelta):
+                self._waiting_audio_bytes += output.samples.nbytes
+                if self._waiting_audio_bytes > MAX_WAITING_AUDIO_BYTES:
+                    self._has_room.clear()
+            self._arrived.set()
+        self._set_timer()
+
+    def _follow(self, command: Command) -> None:
+        agent = self._agent
+        match command:
+            case Hear():
+                agent.hear(command.item_id, command.samples)
+            case See():
+                agent.see(command.item_id, command.picture)
+            case Forget():
+                agent.forget(command.item_id)
+            case InsertItem() | RemoveItem() | KeepHeard():
+                agent.edit(command)
+            case Configure():
+                agent.configure(command.config)
+            case EstimateEndpoint():
+                self._spawn(self._estimate(command))
+            case Transcribe():
+                self._spawn(self._transcribe(command.item_id))
+            case StartResponse():
+                task = asyncio.create_task(self._respond(command.request))
+                self._responses[command.request.generation] = task
+                task.add_done_callback(lambda _: self._responses.pop(command.request.generation, None))
+            case ConfirmResponse():
+                agent.confirm(command.generation)
+            case StopResponse():
+                self._stop(command)
+
+    def _stop(self, command: StopResponse) -> None:
+        task = self._responses.get(command.generation)
+        if task is not None:
+            task.cancel()
+        if command.discard:
+            self._agent.discard(command.generation)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._session.deadline()
+        if deadline is not None and not self._closing.is_set():
+            delay_s = max(0.0, deadline - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._feed, Tick())
+
+    # --- the workers -------------------------------------------------------------------------------------
+
+    async def _respond(self, request: ResponseRequest) -> None:
+        try:
+            async with aclosing(self._agent.respond(request)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    self._feed(event)
+                    await self._has_room.wait()
+        except HearsightError as error:
+            log.warning("answer failed", session_id=self.session_id, code=error.code, reason=error.message)
+            self._feed(AnswerFailed(request.generation, error.code, error.message))
+        except Exception:
+            log.exception("answer failed", session_id=self.session_id, generation=request.generation)
+            self._feed(
+                AnswerFailed(
+                    request.generation,
+                    "server_error",
+                    "The answer could not be finished because of an internal error; please try again.",
+                )
+            )
+
+    async def _estimate(self, command: EstimateEndpoint) -> None:
+        if self._perception.end_of_turn is None:
+            return
+        probability = await self._perception.end_of_turn.probability(command.samples)
+        self._feed(EndpointEstimate(command.item_id, command.silence_started_sample, probability))
+
+    async def _transcribe(self, item_id: str) -> None:
+        try:
+            text, duration_s = await self._agent.transcribe(item_id)
+        except HearsightError as error:
+            self._feed(TranscriptionFailed(item_id, error.message))
+        else:
+            self._feed(Transcribed(item_id, text, duration_s))

@@ -1,0 +1,232 @@
+"""The answering side of a session: at most one response at a time, numbered, speculative until confirmed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from hearsight.streams.errors import InvalidEvent, NotFound, StateConflict
+from hearsight.streams.events import (
+    AgentEvent,
+    AnswerFailed,
+    AnswerFinished,
+    AudioContent,
+    ClearOutput,
+    ConfirmResponse,
+    CreateResponse,
+    Dropped,
+    ItemTruncated,
+    KeepHeard,
+    OutputCleared,
+    ResponseRequest,
+    SessionConfig,
+    StartResponse,
+    StopResponse,
+    TruncateItem,
+)
+from hearsight.streams.session.items import Items
+from hearsight.streams.session.outbox import Outbox
+from hearsight.streams.session.playback import Heard, Playback
+from hearsight.streams.session.response import Response
+from hearsight.streams.session.settings import SessionLimits
+
+AS_CONFIGURED = CreateResponse()
+"""An answer with nothing changed from the session's configuration."""
+
+
+class Answering:
+    """Starts, holds back, passes on and stops responses."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        limits: SessionLimits,
+        items: Items,
+        out: Outbox,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self.config = config
+        self.playback = Playback()
+        self.active: Response | None = None
+        self.owed = False
+        """A turn ended that no response has answered yet."""
+        self._limits = limits
+        self._items = items
+        self._out = out
+        self._new_id = new_id
+        self._generation = 0
+        self._announcements: deque[str] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client has been told of a response that has not ended."""
+        return self.active is not None and self.active.announced
+
+    @property
+    def speculating(self) -> bool:
+        """Whether a response runs that the client knows nothing of."""
+        return self.active is not None and not self.active.announced
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be said once nobody speaks."""
+        return self.owed or bool(self._announcements)
+
+    def start(
+        self,
+        overrides: CreateResponse = AS_CONFIGURED,
+        *,
+        speculative: bool = False,
+        say: str | None = None,
+    ) -> None:
+        """Ask the agent for an answer. A running speculation is thrown away first."""
+        self.discard()
+        self._generation += 1
+        config = self.config
+        request = ResponseRequest(
+            generation=self._generation,
+            response_id=self._new_id("resp"),
+            modality=overrides.modality or config.modality,
+            instructions=overrides.instructions,
+            tools=config.tools if overrides.tools is None else overrides.tools,
+            tool_choice=overrides.tool_choice or config.tool_choice,
+            voice=overrides.voice or config.voice,
+            speed=config.speed,
+            max_output_tokens=overrides.max_output_tokens or config.max_output_tokens,
+            speculative=speculative,
+            say=say,
+            input=overrides.input,
+            detached=overrides.detached,
+        )
+        self.active = Response(request, self._items, self.playback, self._out, overrides.metadata)
+        self._out.ask(StartResponse(request))
+        if not speculative:
+            self.owed = False
+            self.active.announce()
+
+    def confirm(self, now: float) -> None:
+        """The turn is over: announce the speculation and let go of what it has produced."""
+        response = self.active
+        if response is None or response.announced:
+            return
+        self.owed = False
+        self._out.ask(ConfirmResponse(response.generation))
+        response.announce()
+        held, response.held = response.held, []
+        for event in held:
+            self.agent_event(event, now)
+
+    def discard(self) -> None:
+        """Throw a speculation away; the client never knew of it."""
+        if self.active is not None and not self.active.announced:
+            self._out.ask(StopResponse(self.active.generation, discard=True))
+            self.active = None
+
+    def agent_event(self, event: AgentEvent, now: float) -> None:
+        """Pass on what the agent produced; what belongs to an earlier generation is stale and dropped."""
+        response = self.active
+        if response is None or event.generation != response.generation:
+            return
+        if not response.announced:
+            response.held.append(event)
+            if len(response.held) > self._limits.max_held_events:
+                self.discard()
+            return
+        match event:
+            case AnswerFinished():
+                status = "incomplete" if event.incomplete_reason else "completed"
+                self.active = None
+                response.end(status, reason=event.incomplete_reason, usage=event.usage)  # type: ignore[arg-type]
+            case AnswerFailed():
+                self.active = None
+                response.end("failed", reason=event.code, message=event.message)
+            case _:
+                response.add(event, now)
+
+    def interrupt(self, reason: str, now: float) -> None:
+        """Stop the answer and its playback; the context keeps what was heard."""
+        self.discard()
+        heard = self.playback.interrupt(now)
+        if self.active is not None:
+            response, self.active = self.active, None
+            self._out.ask(StopResponse(response.generation))
+            response.end("cancelled", reason=reason)
+        for part in heard:
+            self._keep(part)
+
+    def clear_output(self, event: ClearOutput, now: float) -> None:
+        """The client threw away what it had not played."""
+        response_id = self.active.request.response_id if self.active is not None and self.busy else None
+        self.interrupt("client_cancelled", now)
+        self._out.send(OutputCleared(response_id))
+
+    def cancel(self, response_id: str | None, now: float) -> None:
+        """Stop the announced response.
+
+        Raises:
+            StateConflict: None is active, or another one.
+        """
+        active = self.active
+        if active is None or not active.announced:
+            raise StateConflict("There is no active response to cancel.", code="response_cancel_not_active")
+        if response_id is not None and response_id != active.request.response_id:
+            raise StateConflict(
+                f"Response '{response_id}' is not active; '{active.request.response_id}' is.",
+                code="response_cancel_not_active",
+                param="response_id",
+            )
+        self.interrupt("client_cancelled", now)
+
+    def truncate(self, event: TruncateItem, now: float) -> None:
+        """Cut an answer to what the client played.
+
+        Raises:
+            NotFound: There is no such item.
+            InvalidEvent: The item has no audio, or less than that.
+        """
+        item = self._items.get(event.item_id)
+        sent_ms = self.playback.sent_ms(event.item_id)
+        if item.role != "assistant" or sent_ms is None:
+            raise InvalidEvent(f"Item '{event.item_id}' holds no spoken answer to truncate.", param="item_id")
+        if event.content_index != 0:
+            raise NotFound("A spoken answer has one content part, number 0.", param="content_index")
+        if event.audio_end_ms > sent_ms + 1:
+            raise InvalidEvent(
+                f"Audio content of {sent_ms:.0f} ms is already shorter than {event.audio_end_ms} ms.",
+                param="audio_end_ms",
+            )
+        heard = self.playback.cut(event.item_id, event.audio_end_ms, now)
+        if heard is not None:
+            self._keep(heard)
+        self._out.send(ItemTruncated(event.item_id, event.content_index, event.audio_end_ms))
+
+    def announce(self, text: str) -> None:
+        """Queue something to say unasked."""
+        if len(self._announcements) >= self._limits.max_announcements:
+            self._announcements.popleft()
+            self._out.send(Dropped("speech", 1, "more announcements than can be spoken; the oldest went"))
+        self._announcements.append(text)
+
+    def next(self, now: float) -> None:
+        """Start what is owed, or else an announcement, when nothing is being said."""
+        if self.active is not None:
+            return
+        if self.owed:
+            self.start()
+        elif self._announcements and not self.playback.audible(now):
+            self.start(say=self._announcements.popleft())
+
+    def stop_all(self, reason: str, now: float) -> None:
+        """End everything: the session closes."""
+        self._announcements.clear()
+        self.owed = False
+        self.interrupt(reason, now)
+
+    def _keep(self, heard: Heard) -> None:
+        self._out.ask(KeepHeard(heard.item_id, heard.text))
+        if heard.item_id in self._items:
+            item = self._items.get(heard.item_id)
+            if item.status != "in_progress":
+                content = AudioContent(heard.text, heard.played_ms)
+                self._items.replace(replace(item.with_content(content), status="incomplete"))

@@ -1,0 +1,245 @@
+"""The listening side of a session: utterances, their audio and the pictures seen while they were spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hearsight.streams.audio.buffer import SampleBuffer, ms_to_samples, samples_to_ms
+from hearsight.streams.events import (
+    AudioFrame,
+    Dropped,
+    EstimateEndpoint,
+    Forget,
+    Hear,
+    Picture,
+    See,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetection,
+)
+from hearsight.streams.session.outbox import Outbox
+from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.turns import Signal, TurnDetector
+
+ESTIMATE_MS = 8_000
+"""The end-of-turn model looks at this much of the utterance's end."""
+
+
+@dataclass(slots=True)
+class Utterance:
+    """One stretch of user speech on its way to becoming an item."""
+
+    item_id: str
+    start: int
+    """First sample on the audio clock, padding included."""
+    manual: bool
+    """The client ends it, not the detector."""
+    sounds_finished: bool = False
+    """What the end-of-turn model said of the silence it is in."""
+    pictures: list[Picture] = field(default_factory=list)
+
+
+class Listening:
+    """Follows the user's audio and cuts utterances out of it."""
+
+    def __init__(
+        self,
+        detection: TurnDetection | None,
+        limits: SessionLimits,
+        out: Outbox,
+        new_id: Callable[[str], str],
+        now: float,
+    ) -> None:
+        self.utterance: Utterance | None = None
+        self.last_frame_at_s = now
+        self._detection = detection
+        self._limits = limits
+        self._out = out
+        self._new_id = new_id
+        padding_ms = detection.prefix_padding_ms if detection else 0
+        self._buffer = SampleBuffer(ms_to_samples(ESTIMATE_MS + padding_ms + limits.barge_in_ms + 1_000))
+        self._previous_end = 0
+        self._dropped = 0
+        self._detector = TurnDetector(
+            threshold=detection.threshold if detection else 1.0,
+            pause_samples=ms_to_samples(limits.speculate_after_ms),
+        )
+
+    @property
+    def clock(self) -> int:
+        """Samples received: the audio clock."""
+        return self._buffer.end
+
+    @property
+    def clock_ms(self) -> int:
+        """The audio clock in whole milliseconds."""
+        return int(samples_to_ms(self._buffer.end))
+
+    @property
+    def detecting(self) -> bool:
+        """Whether the server decides where turns begin and end."""
+        return self._detection is not None
+
+    @property
+    def stalls_at_s(self) -> float | None:
+        """When an utterance whose audio has stopped coming counts as over; None outside of one."""
+        if self.utterance is None or self.utterance.manual:
+            return None
+        return self.last_frame_at_s + self._limits.stall_ms / 1000
+
+    def configure(self, detection: TurnDetection | None) -> None:
+        """Change who decides about turns. An utterance in progress goes on under the new rule."""
+        self._detection = detection
+        if detection is not None:
+            self._detector.threshold = detection.threshold
+        if self.utterance is None:
+            self._detector.reset()
+            return
+        self.utterance.manual = detection is None
+        if detection is not None and not self._detector.in_utterance:
+            self._detector.begin(self.utterance.start, self.clock)
+
+    def feed(self, frame: AudioFrame, now: float, *, answering: bool) -> Signal | None:
+        """Take the next frame.
+
+        Args:
+            frame: 512 samples.
+            now: Seconds of the session's clock.
+            answering: An answer is audible, so that it takes more speech to be an utterance.
+        """
+        start = self.clock
+        self._buffer.append(frame.samples)
+        self.last_frame_at_s = now
+        if self._detection is None:
+            self._hear_manually(frame)
+            return None
+        limits = self._limits
+        onset_ms = limits.barge_in_ms if answering else limits.onset_ms
+        signal = self._detector.feed(
+            start,
+            frame.samples.size,
+            frame.speech_probability,
+            onset_samples=ms_to_samples(onset_ms),
+            end_samples=ms_to_samples(self._silence_needed_ms()),
+        )
+        if self.utterance is not None:
+            self._out.ask(Hear(self.utterance.item_id, frame.samples))
+            if signal is Signal.RESUMED:
+                self.utterance.sounds_finished = False
+        elif signal is Signal.SHORT_SPEECH and answering:
+            self._out.send(Dropped("speech", 1, "too short to interrupt the answer"))
+        return signal
+
+    def _silence_needed_ms(self) -> int:
+        assert self._detection is not None
+        if self._detection.semantic and self.utterance is not None and self.utterance.sounds_finished:
+            return self._detection.short_silence_ms
+        return self._detection.long_silence_ms
+
+    def _hear_manually(self, frame: AudioFrame) -> None:
+        if self.utterance is None:
+            self.utterance = Utterance(self._new_id("item"), self.clock - frame.samples.size, manual=True)
+        held = self.clock - self.utterance.start - self._dropped
+        if held > ms_to_samples(self._limits.max_buffered_ms):
+            if self._dropped % ms_to_samples(1_000) < frame.samples.size:
+                self._out.send(
+                    Dropped("audio", 1, "the audio buffer is full: commit it or clear it; new audio is lost")
+                )
+            self._dropped += frame.samples.size
+            return
+        self._out.ask(Hear(self.utterance.item_id, frame.samples))
+
+    def begin(self) -> None:
+        """An onset was signalled: open the utterance, with the audio before it that belongs to it."""
+        assert self._detection is not None
+        padding = ms_to_samples(self._detection.prefix_padding_ms)
+        start = max(self._detector.speech_started - padding, self._previous_end, self._buffer.start)
+        self.utterance = Utterance(self._new_id("item"), start, manual=False)
+        self._out.send(SpeechStarted(self.utterance.item_id, int(samples_to_ms(start))))
+        self._out.ask(Hear(self.utterance.item_id, self._buffer.slice(start, self.clock)))
+
+    def ask_endpoint(self) -> None:
+        """Ask the end-of-turn model whether this pause is the end."""
+        assert self.utterance is not None
+        silence_started = self._detector.silence_started
+        start = max(self.utterance.start, self.clock - ms_to_samples(ESTIMATE_MS))
+        samples = self._buffer.slice(start, self.clock)
+        self._out.ask(EstimateEndpoint(self.utterance.item_id, silence_started, samples))
+
+    def judge(self, item_id: str, silence_started: int, *, finished: bool) -> bool:
+        """Take the end-of-turn model's answer.
+
+        Returns:
+            Whether it concerns the silence that the utterance is still in, and means "finished".
+        """
+        utterance = self.utterance
+        if utterance is None or utterance.item_id != item_id or not self._detector.in_utterance:
+            return False
+        if self._detector.silence_started != silence_started:
+            return False
+        utterance.sounds_finished = finished
+        return finished
+
+    @property
+    def silence_is_enough(self) -> bool:
+        """Whether the utterance has already been followed by all the silence that its end takes."""
+        if self.utterance is None or self.utterance.manual:
+            return False
+        silence = self.clock - self._detector.silence_started
+        return silence >= ms_to_samples(self._silence_needed_ms())
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the utterance must be committed in pieces."""
+        if self.utterance is None or self.utterance.manual:
+            return False
+        return self.clock - self.utterance.start >= ms_to_samples(self._limits.max_utterance_ms)
+
+    @property
+    def held_ms(self) -> float:
+        """Length of the utterance so far."""
+        if self.utterance is None:
+            return 0.0
+        return samples_to_ms(self.clock - self.utterance.start - self._dropped)
+
+    def show(self, pictures: tuple[Picture, ...]) -> None:
+        """Join pictures to the utterance, so that they can be perceived while it is still being spoken."""
+        assert self.utterance is not None
+        for picture in pictures:
+            self.utterance.pictures.append(picture)
+            self._out.ask(See(self.utterance.item_id, picture))
+
+    def finish(self) -> tuple[Utterance, float]:
+        """The utterance is over: close it.
+
+        Returns:
+            The utterance and its length in milliseconds.
+        """
+        utterance, held_ms = self.utterance, self.held_ms
+        assert utterance is not None
+        if not utterance.manual:
+            self._out.send(SpeechStopped(utterance.item_id, self.clock_ms))
+        self._close()
+        return utterance, held_ms
+
+    def split(self) -> tuple[Utterance, float]:
+        """The utterance is as long as one may be: close it and go on in a new one without a gap."""
+        speech_started, silence_started = self.clock, self._detector.silence_started
+        finished = self.finish()
+        self._detector.begin(speech_started, silence_started)
+        self.utterance = Utterance(self._new_id("item"), self.clock, manual=False)
+        self._out.send(SpeechStarted(self.utterance.item_id, self.clock_ms))
+        return finished
+
+    def drop(self) -> None:
+        """Forget the utterance, if there is one."""
+        if self.utterance is not None:
+            self._out.ask(Forget(self.utterance.item_id))
+            self._close()
+
+    def _close(self) -> None:
+        self.utterance = None
+        self._previous_end = self.clock
+        self._dropped = 0
+        self._detector.reset()
