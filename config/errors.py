@@ -50,7 +50,7 @@ class PayloadMissing(PayloadError):
 
 
 class PayloadCorrupt(PayloadError):
-    """Bytes that are not the pinned ones; the file that held them has been removed."""
+    """Bytes that are not the pinned ones; what was just fetched has been removed."""
 
 
 class PayloadUnreachable(PayloadError):
