@@ -133,11 +133,15 @@ class MemoryStore:
         if self._path != ":memory:":
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        with connection:
-            connection.execute(_SCHEMA)
-        self._full_text = self._full_text and _open_index(connection)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            with connection:
+                connection.execute(_SCHEMA)
+            self._full_text = self._full_text and _open_index(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _insert(self, connection: sqlite3.Connection, fact: str, at: datetime, owner: str) -> Remembered:

@@ -55,14 +55,15 @@ class _Number:
         total = Decimal(0)
         largest: int | None = None
         while True:
+            before = self.end
             group = self._group()
             if group is None:
                 break
-            total_part, scale = group
-            if largest is not None and scale >= largest:
-                self.end = self._before_group
+            value, scale = group
+            if largest is not None and scale >= largest:  # "five thousand, six thousand": another number.
+                self.end = before
                 break
-            total += total_part * scale
+            total += value * scale
             largest = scale
             if scale == 1:
                 break
@@ -70,7 +71,6 @@ class _Number:
 
     def _group(self) -> tuple[Decimal, int] | None:
         """A number below a thousand and the scale after it: "two hundred and five thousand"."""
-        self._before_group = self.end
         at = self.end
         if at > 0 and self._word(at) == "and" and self._is_start(at + 1):
             at += 1 if self._word(at - 1) in {*_SCALES, "hundred"} else 0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
+from hearsight.tools.calls import ToolCall
+from hearsight.tools.memory import MemoryStore
 
 
 class TestTime:
@@ -187,6 +191,15 @@ class TestMemory:
     async def test_nothing_yet(self, session) -> None:
         assert (await session.call("recall")).content == "Nothing has been remembered yet."
         assert (await session.call("recall", query="keys")).content == "Nothing has been remembered yet."
+
+    async def test_letting_go_of_the_oldest_is_said(self, session) -> None:
+        memory = MemoryStore(":memory:", max_facts=1)
+        context = replace(session.context, memory=memory)
+        for fact in ("The first", "The second"):
+            outcome = await session.registry.run(ToolCall("call-1", "remember", {"fact": fact}), context)
+        await memory.aclose()
+        assert outcome.say == "I'll remember that, but I had to let go of the oldest thing you told me."
+        assert "forgotten: The first" in outcome.content
 
     async def test_an_empty_fact_is_refused(self, session) -> None:
         assert not (await session.call("remember", fact=" ")).ok

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hearsight.tools import memory as memory_module
 from hearsight.tools.errors import ToolError
 from hearsight.tools.memory import MemoryStore
 
@@ -85,6 +86,22 @@ async def test_the_oldest_fact_makes_room_and_is_named(tmp_path: Path, full_text
     assert kept.forgotten is not None and kept.forgotten.fact == "apple one"
     assert sorted(await facts(store, "apple")) == ["apple three", "apple two"]
     assert (await store.remember("apple one", at=NOW, owner="someone else")).forgotten is None
+    await store.aclose()
+
+
+async def test_words_are_compared_where_sqlite_lacks_full_text(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(memory_module, "_INDEX", "CREATE VIRTUAL TABLE memory_words USING no_fts5(fact)")
+    store = MemoryStore(tmp_path / "memory.sqlite")
+    await store.remember("The car is parked on level three", at=NOW)
+    assert await facts(store, "which level") == ["The car is parked on level three"]
+    await store.aclose()
+
+
+async def test_a_disk_that_refuses_the_index_is_a_reason(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(memory_module, "_INDEX", "CREATE NOTHING")
+    store = MemoryStore(tmp_path / "memory.sqlite")
+    with pytest.raises(ToolError, match="memory file"):
+        await store.recall()
     await store.aclose()
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from langchain_core.messages import ToolMessage
+from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.tools import ToolException, tool
 from pydantic import Field
 
@@ -70,7 +72,31 @@ async def broken(how: str) -> str:
     raise errors[how]
 
 
-TOOLS = (double, greet, whose, flood, stuck, broken)
+@tool
+async def foreign(kind: str) -> Any:
+    """Return what tools of other origin return."""
+    if kind == "error":
+        return ToolMessage("It is out of order.", tool_call_id="call-7", status="error")
+    if kind == "blocks":
+        blocks = [{"type": "text", "text": "two "}, {"type": "text", "text": "blocks"}]
+        return ToolMessage(blocks, tool_call_id="call-7")
+    return Odd()
+
+
+class Odd(ToolOutputMixin):
+    """What LangChain hands on as it is."""
+
+    def __str__(self) -> str:
+        return "odd"
+
+
+@tool
+async def total(numbers: list[int]) -> str:
+    """Add up numbers."""
+    return str(sum(numbers))
+
+
+TOOLS = (double, greet, whose, flood, stuck, broken, foreign, total)
 
 
 class Ticks:
@@ -128,6 +154,7 @@ def test_flags_come_from_the_tool_and_unknown_tools_are_taken_to_have_effects(re
         (call("double"), ["number: is required"]),
         (call("double", number=1, unit="x"), ["unit: there is no such argument"]),
         (call("triple", number=1), ["no tool named 'triple'", "double, greet"]),
+        (call("total", numbers=[1, "two"]), ["Wrong arguments for total", "def total(numbers: list[int])"]),
         (call("broken", how="tool"), ["There is no more paper."]),
         (call("broken", how="langchain"), ["The printer is off."]),
         (call("broken", how="bug"), ["error inside it"]),
@@ -150,6 +177,15 @@ async def test_long_results_are_cut_and_say_so(registry, session) -> None:
     assert outcome.ok
     assert len(outcome.content.encode()) <= MAX_CONTENT_BYTES
     assert outcome.content.endswith("[Cut: 40000 bytes, of which this is the beginning.]")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "ok"),
+    [("error", "It is out of order.", False), ("blocks", "two blocks", True), ("odd", "odd", True)],
+)
+async def test_tools_of_other_origin(registry, session, kind: str, content: str, ok: bool) -> None:
+    outcome = await registry.run(call("foreign", kind=kind), session.context)
+    assert (outcome.content, outcome.ok) == (content, ok)
 
 
 @given(st.text(max_size=300), st.integers(100, 200))
