@@ -273,6 +273,13 @@ class CameraFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameDropped:
+    """A picture of the live camera that was not looked at."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddItem:
     """Put an item into the conversation.
 
@@ -503,6 +510,7 @@ Input: TypeAlias = (
     | PlaybackPosition
     | AudioFrame
     | CameraFrame
+    | FrameDropped
     | Announce
     | Tick
     | Close

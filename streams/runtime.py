@@ -6,6 +6,7 @@ Independent of sockets: the server, the local session and embedders all drive th
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -82,6 +83,10 @@ class RuntimeOptions:
     camera: CameraSettings = field(default_factory=CameraSettings)
 
 
+def _random_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
 class SessionRuntime:
     """Runs one session.
 
@@ -104,8 +109,8 @@ class SessionRuntime:
         self.session_id = session_id
         self._clock = clock
         self._perception = perception
-        self._eye = Eye(options.camera)
-        self._session = Session(options.config, options.limits, self._eye.frames, clock())
+        self._eye = Eye(options.camera, clock)
+        self._session = Session(options.config, options.limits, self._eye.frames, clock(), _random_id)
         self._front_end = AudioFrontEnd(options.config.input_format, perception.vad)
         self._agent = agent.open(session_id, self)
         self._responses: dict[int, asyncio.Task[None]] = {}
@@ -131,8 +136,7 @@ class SessionRuntime:
             case AudioChunk():
                 await self._hear(event.data)
             case CameraPicture():
-                frame = await self._eye.look(event, self._clock())
-                self._feed(frame)
+                self._feed(await self._eye.look(event))
             case ConfigureSession():
                 for frame in self._front_end.reconfigure(event.config.input_format):
                     self._feed(frame)
@@ -271,7 +275,12 @@ class SessionRuntime:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker failed", session_id=self.session_id, exc_info=error)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

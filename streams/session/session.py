@@ -48,6 +48,7 @@ from hearsight.streams.events import (
     DeleteItem,
     Dropped,
     EndpointEstimate,
+    FrameDropped,
     IdleTimedOut,
     Input,
     Output,
@@ -222,6 +223,9 @@ class Session:
         if frame.change == "scene_change" and self._listening.utterance is not None:
             self._listening.show(self._choose_pictures())
 
+    def _on_frame_dropped(self, event: FrameDropped, now: float) -> None:
+        self._out.send(Dropped("picture", 1, event.reason))
+
     def _on_transcribed(self, event: Transcribed, now: float) -> None:
         self._conversation.transcribed(event)
 
@@ -338,6 +342,7 @@ class Session:
     _HANDLERS: dict[type, Callable[[Session, Any, float], None]] = {
         AudioFrame: _on_audio,
         CameraFrame: _on_camera,
+        FrameDropped: _on_frame_dropped,
         EndpointEstimate: _on_estimate,
         Transcribed: _on_transcribed,
         TranscriptionFailed: _on_transcription_failed,

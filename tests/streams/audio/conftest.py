@@ -9,7 +9,6 @@ import platformdirs
 import pytest
 
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel
-from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.events import Samples
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
@@ -25,11 +24,6 @@ def speech() -> Callable[[str], Samples]:
             return np.frombuffer(recording.readframes(recording.getnframes()), dtype="<i2").astype(np.int16)
 
     return read
-
-
-@pytest.fixture(scope="session")
-def silero() -> SileroModel:
-    return SileroModel(MODELS / "silero-vad" / "silero_vad.onnx")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,93 @@
+"""From a client's picture bytes to camera frames that the session can weigh."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hearsight.streams.camera.change import ChangeDetector
+from hearsight.streams.camera.decode import content_key, decode_picture, decode_thumbnail, read_header
+from hearsight.streams.camera.frames import FrameStore
+from hearsight.streams.events import CameraFrame, CameraPicture, FrameDropped, Picture
+from hearsight.streams.rate import TokenBucket
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """The bounds of a session's pictures."""
+
+    max_pixels: int = 33_000_000
+    """Of one picture, before it is decoded."""
+    max_frames_per_s: float = 30.0
+    """Frames that are looked at; more are dropped."""
+    change_threshold: float = 0.12
+    duplicate_threshold: float = 0.015
+    max_frames: int = 8
+    """Frames that may wait for a turn."""
+    max_bytes: int = 16 * 1024 * 1024
+    """Their size together."""
+
+
+class Eye:
+    """One session's pictures: decoding, rate, and what changed. Decoding runs in threads.
+
+    Args:
+        settings: The bounds.
+        clock: Seconds, monotonic; dates the frames to which the client gives no time.
+    """
+
+    def __init__(self, settings: CameraSettings, clock: Callable[[], float]) -> None:
+        self.frames = FrameStore(settings.max_frames, settings.max_bytes)
+        self._settings = settings
+        self._changes = ChangeDetector(settings.change_threshold, settings.duplicate_threshold)
+        self._clock = clock
+        self._rate = TokenBucket(settings.max_frames_per_s, settings.max_frames_per_s, clock)
+
+    async def look(self, event: CameraPicture) -> CameraFrame | FrameDropped:
+        """Judge a frame of the live camera, as it arrived.
+
+        Raises:
+            InvalidPicture: It cannot be decoded, or is too large.
+        """
+        if not self._rate.take():
+            limit = self._settings.max_frames_per_s
+            return FrameDropped(f"more than {limit:g} camera frames a second")
+        header = read_header(event.data, event.mime_type)
+        thumbnail = await asyncio.to_thread(
+            decode_thumbnail, event.data, max_pixels=self._settings.max_pixels, mime_type=event.mime_type
+        )
+        picture = Picture(
+            event.data,
+            header.mime_type,
+            header.width,
+            header.height,
+            content_key(event.data),
+            self._clock() * 1000 if event.captured_ms is None else event.captured_ms,
+            "low",
+        )
+        return CameraFrame(picture, self._changes.assess(thumbnail).kind)
+
+    async def check(self, picture: Picture) -> Picture:
+        """Decode a picture that came inside an item, once.
+
+        Returns:
+            The same picture with what decoding told of it.
+
+        Raises:
+            InvalidPicture: It cannot be decoded, or is too large.
+        """
+        decoded = await asyncio.to_thread(
+            decode_picture,
+            picture.data,
+            max_pixels=self._settings.max_pixels,
+            mime_type=picture.mime_type or None,
+        )
+        header = read_header(picture.data)
+        return replace(
+            picture,
+            mime_type=header.mime_type,
+            width=decoded.width,
+            height=decoded.height,
+            key=content_key(picture.data),
+        )
