@@ -1,7 +1,7 @@
 """A Gemma 3n of half a million parameters: every mechanism of the real one, random weights, seconds to run.
 
-It is saved as a real checkpoint is, so that ``AutoProcessor`` and ``Gemma3nForConditionalGeneration`` load it.
-Parameters that training starts at zero or one are random too: else a comparison could not fail on them.
+It is saved as a real checkpoint is, so that ``AutoProcessor`` and ``Gemma3nForConditionalGeneration`` load
+it. Parameters that training starts at zero or one are random too: else a comparison could not fail on them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hearsight.agent.models.gemma3n.conformer import ConformerStream
 from hearsight.agent.models.gemma3n.mel import PADDING_MULTIPLE, LogMelStream, Waveform
@@ -60,9 +60,7 @@ class StreamingAudioEncoder:
         self._pending = torch.cat([self._pending, self._subsampling.feed(frames, end=end)])
         due = -(-(self._pending.shape[0] - self._until_due) // self._reduction)
         if due < (1 if end else self._step_tokens):
-            return self._embed.embedding_projection.weight.new_empty(
-                (0, self._embed.embedding_projection.out_features)
-            )
+            return self._nothing()
         # The frames after the last one that is a token change no token but later ones: they wait.
         ready = self._until_due + (due - 1) * self._reduction + 1
         encoded = self._conformer.feed(self._pending[:ready])
@@ -72,6 +70,10 @@ class StreamingAudioEncoder:
         self.tokens += due
         embedded: Tensor = self._embed(inputs_embeds=soft[None])[0]
         return embedded
+
+    def _nothing(self) -> Tensor:
+        projection: nn.Linear = self._embed.embedding_projection
+        return projection.weight.new_empty((0, projection.out_features))
 
 
 def soft_token_count(samples: int, extractor: Any, *, reduction: int = 16) -> int:
@@ -83,5 +85,5 @@ def soft_token_count(samples: int, extractor: Any, *, reduction: int = 16) -> in
         reduction: Mel frames to a token: two strides of 2, then every fourth frame.
     """
     padded = samples + -samples % PADDING_MULTIPLE
-    frames = (padded - (extractor.frame_length + 1)) // extractor.hop_length + 1
+    frames: int = (padded - (extractor.frame_length + 1)) // extractor.hop_length + 1
     return max(0, -(-frames // reduction))

@@ -89,16 +89,18 @@ class _BlockStream:
         part = self._block.attention
         attended = self._attend(part.pre_attn_norm(_clip(x, part.gradient_clipping)))
         attended = _clip(part.post(attended), part.gradient_clipping)
-        return x + part.post_norm(attended)
+        normed: Tensor = part.post_norm(attended)
+        return x + normed
 
     def _convolution(self, x: Tensor) -> Tensor:
         part = self._block.lconv1d
         gated = F.glu(part.linear_start(part.pre_layer_norm(x)), dim=-1)
         gated = torch.cat([self._conv_tail, gated])
         self._conv_tail = gated[x.shape[0] :].clone()
-        mixed = part.depthwise_conv1d(gated.T[None])[0].T
+        mixed: Tensor = part.depthwise_conv1d(gated.T[None])[0].T
         mixed = F.silu(part.conv_norm(_clip(mixed, part.gradient_clipping)))
-        return x + part.linear_end(mixed)
+        mixed = part.linear_end(mixed)
+        return x + mixed
 
 
 def _clip(x: Tensor, limit: Tensor) -> Tensor:

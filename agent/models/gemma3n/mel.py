@@ -74,4 +74,5 @@ class LogMelStream:
             log_mel = log_mel - extractor.per_bin_mean[0]
         if extractor.per_bin_stddev is not None:
             log_mel = log_mel / extractor.per_bin_stddev[0]
-        return log_mel.astype(np.float32)
+        frames: NDArray[np.float32] = log_mel.astype(np.float32)
+        return frames

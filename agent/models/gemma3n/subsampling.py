@@ -40,7 +40,8 @@ class _CumulativeNormStream:
         normed = (values - mean) * torch.rsqrt(squares / counts + self._norm.eps)
         self._sum, self._squares = sums[:, -1:], squares[:, -1:]
         self._count += values.shape[1] * per_frame
-        return (normed * self._norm.weight.float()).to(x.dtype)
+        scaled: Tensor = normed * self._norm.weight.float()
+        return scaled.to(x.dtype)
 
 
 class _ConvStream:
