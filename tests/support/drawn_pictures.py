@@ -41,7 +41,7 @@ def noisy(picture: Pixels, sigma: float, seed: int = 0) -> Pixels:
 
 def exposed(picture: Pixels, gain: float) -> Pixels:
     """The same picture, lighter or darker."""
-    return np.clip(picture.astype(np.float32) * gain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture.astype(np.float32) * gain, 0, 255), dtype=np.uint8)
 
 
 def encoded(picture: Pixels, extension: str, *parameters: int) -> bytes:
