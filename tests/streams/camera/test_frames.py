@@ -19,7 +19,7 @@ def keys(pictures: tuple[Picture, ...]) -> str:
 
 
 def filled(frames: str, store: FrameStore | None = None) -> FrameStore:
-    """A store that saw frames a second apart: capitals are scenes, ``=`` looks the same, others are similar."""
+    """A store that saw a frame a second: capitals are scenes, ``=`` looks the same, others are similar."""
     store = store or FrameStore(8, 10_000)
     for second, key in enumerate(frames):
         change: Change = "scene_change" if key.isupper() else "duplicate" if key == "=" else "similar"
