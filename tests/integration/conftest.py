@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from live_server import LiveServer
 
 from hearsight.agent.voice.hibari import HibariVoice
 from hearsight.streams.events import Samples
+from hearsight.wav import read_wav
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +61,10 @@ def sign() -> bytes:
     cv2.rectangle(board, (60, 120), (580, 360), (40, 40, 160), -1)
     cv2.putText(board, "WET FLOOR", (100, 270), cv2.FONT_HERSHEY_SIMPLEX, 2.6, (255, 255, 255), 8)
     return cv2.imencode(".jpg", board, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+
+
+@pytest.fixture(scope="session")
+def speech_24k() -> Samples:
+    """A person reading, 24 kHz."""
+    path = Path(__file__).parents[1] / "data" / "speech" / "seven_of_clubs.wav"
+    return read_wav(path, 24_000)
