@@ -1,7 +1,7 @@
 """The session's promises, held against random interleavings on a virtual clock.
 
 `SessionDriver` checks the order of everything that is said after every event; the tests here add what needs
-a look back over the whole conversation. `HEARSIGHT_FUZZ_EXAMPLES` raises the number of conversations.
+a look back over the whole conversation. `FUZZ_EXAMPLES` raises the number of conversations.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.session.settings import SessionLimits
 
-EXAMPLES = int(os.environ.get("HEARSIGHT_FUZZ_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 conversations = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -1,0 +1,164 @@
+"""One WebSocket of a session: reads the client's messages, writes the session's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from hearsight.streams.live import NORMAL, POLICY, LiveSession
+from hearsight.streams.metrics import Metrics
+from hearsight.streams.rate import TokenBucket
+from hearsight.streams.transport import ServerOptions
+
+BURST_S: Final = 10.0
+"""A client may send this many seconds' worth of events at once: recorded audio comes as fast as the line."""
+
+
+MAX_REASON_BYTES: Final = 123
+"""RFC 6455: a control frame holds 125 bytes, two of them the close code."""
+
+
+class _Ended(Exception):
+    """The connection is to be closed."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class _Gone(Exception):
+    """The client has left."""
+
+
+class Connection:
+    """Attaches a WebSocket to a session and serves it until either is done.
+
+    Args:
+        socket: After its opening handshake.
+        session: To attach it to.
+        options: Bounds and time-outs.
+        metrics: Where its messages are counted.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        session: LiveSession,
+        options: ServerOptions,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._socket = socket
+        self._session = session
+        self._options = options
+        self._metrics = metrics
+        self._rate = TokenBucket(options.events_per_s, options.events_per_s * BURST_S, clock)
+        self._verdict: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection, without waiting. The first reason given counts."""
+        if not self._verdict.done():
+            self._verdict.set_result((code, reason))
+
+    async def serve(self) -> None:
+        """Read and write until the client leaves, the session ends, or a limit is passed."""
+        self._session.attach(self)
+        self._metrics.connections.inc()
+        ended: _Ended | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read())
+                tasks.create_task(self._write())
+                tasks.create_task(self._wait_for_verdict())
+                tasks.create_task(self._limit_goodbye())
+        except* _Ended as group:
+            ended = next(error for error in group.exceptions if isinstance(error, _Ended))
+        except* (_Gone, ConnectionClosed):
+            pass  # how it left, close_code tells
+        finally:
+            was_attached = self._session.detach(self)
+            self._metrics.connections.dec()
+        if ended is not None:
+            await close_socket(self._socket, ended.code, ended.reason, self._options.close_timeout_s)
+        elif was_attached and self._socket.close_code == NORMAL:
+            self._session.end(NORMAL, "The client has left.")
+        self._metrics.closed.labels(str(self._socket.close_code)).inc()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        idle_s = self._options.idle_timeout_s
+        try:
+            async with asyncio.timeout(idle_s) as idle:
+                async for message in self._socket:
+                    idle.reschedule(None)
+                    self._count(message)
+                    await self._take(message)
+                    idle.reschedule(loop.time() + idle_s)
+        except TimeoutError:
+            self._session.end(POLICY, f"Nothing came from the client for {idle_s:g} s.")
+            return  # the writer says goodbye
+        raise _Gone
+
+    async def _take(self, message: str | bytes) -> None:
+        if not self._rate.take():
+            raise _Ended(POLICY, f"More than {self._options.events_per_s:g} events per second.")
+        try:
+            await self._session.receive(self, message)
+        except Exception as error:
+            self._session.fail(error)
+
+    async def _write(self) -> None:
+        log = self._session.log
+        while (message := await log.next()) is not None:
+            await self._socket.send(message)
+            if not self._session.is_attached(self):
+                return  # replaced meanwhile: what was sent is now for the other connection to say
+            log.mark_sent()
+            self._metrics.events_out.inc()
+            self._metrics.bytes_out.inc(len(message))
+        raise _Ended(*(self._session.verdict or (NORMAL, "")))
+
+    async def _wait_for_verdict(self) -> None:
+        raise _Ended(*await self._verdict)
+
+    async def _limit_goodbye(self) -> None:
+        """Give a client that hardly reads no more than some time to take what it is still owed."""
+        await self._session.ended.wait()
+        await asyncio.sleep(self._options.close_timeout_s)
+        raise _Ended(*(self._session.verdict or (NORMAL, "")))
+
+    def _count(self, message: str | bytes) -> None:
+        self._metrics.events_in.inc()
+        self._metrics.bytes_in.inc(len(message))
+
+
+async def close_socket(socket: ServerConnection, code: int, reason: str, timeout_s: float) -> None:
+    """Close a WebSocket, and drop it if the client does not take the close frame.
+
+    Args:
+        socket: Which.
+        code: Close code.
+        reason: Cut to the 123 bytes that a close frame can hold.
+        timeout_s: For which the client may take.
+    """
+    shown = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+    closing = asyncio.create_task(socket.close(code, shown))
+    try:
+        async with asyncio.timeout(timeout_s):
+            # The client's own close frame comes behind all that it has sent before, so that must be read.
+            with contextlib.suppress(ConnectionClosed):
+                async for _ in socket:
+                    pass
+            await closing
+    except TimeoutError:
+        # A client that reads nothing keeps our close frame waiting behind everything else.
+        socket.transport.abort()
+        await closing

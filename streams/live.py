@@ -1,0 +1,178 @@
+"""A session as the server holds it: runtime, codec, messages, and the socket attached to it now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import structlog
+
+from hearsight.streams.errors import HearsightError
+from hearsight.streams.events import ResponseEnded, ResponseStarted
+from hearsight.streams.metrics import Metrics, TurnClock
+from hearsight.streams.replay import EventLog
+from hearsight.streams.transport import Codec, Runtime, ServerOptions
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+POLICY: Final = 1008
+INTERNAL_ERROR: Final = 1011
+TRY_AGAIN_LATER: Final = 1013
+
+SHARE_OF_LOG: Final = 2
+"""A log holds this many times what may wait for a slow client, so that the client can come back for it."""
+
+
+class Socket(Protocol):
+    """The connection that is attached to a session."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close it, without waiting."""
+        ...
+
+
+class LiveSession:
+    """Lives from its first connection until its client says goodbye, stays away too long, or it is ended.
+
+    Args:
+        session_id: Its name, and the secret with which a client resumes it.
+        protocol: What its client speaks.
+        codec: The protocol it is spoken to in.
+        runtime: The session itself.
+        options: Bounds.
+        metrics: Where its events are counted.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        protocol: str,
+        codec: Codec,
+        runtime: Runtime,
+        options: ServerOptions,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id: Final = session_id
+        self.protocol: Final = protocol
+        self.codec: Final = codec
+        self.log: Final = EventLog(options.replay_events, SHARE_OF_LOG * options.outbound_buffer_bytes)
+        self.verdict: tuple[int, str] | None = None
+        """Close code and reason, once the session has ended."""
+        self.ended: Final = asyncio.Event()
+        self.idle: Final = asyncio.Event()
+        """Set while no answer is being given."""
+        self._runtime = runtime
+        self._max_unsent_bytes = options.outbound_buffer_bytes
+        self._metrics = metrics
+        self._turns = TurnClock(metrics, clock)
+        self._socket: Socket | None = None
+        self._receiving = asyncio.Lock()
+        self._active: set[str] = set()
+        self._logger = structlog.get_logger(__name__).bind(session_id=session_id)
+        self.idle.set()
+        for message in codec.greeting():
+            self.log.append(message)
+
+    @property
+    def attached(self) -> bool:
+        """Whether a socket is attached."""
+        return self._socket is not None
+
+    def is_attached(self, socket: Socket) -> bool:
+        """Whether this socket is the one."""
+        return self._socket is socket
+
+    def attach(self, socket: Socket) -> None:
+        """Let a socket speak for the client; one that did before is closed."""
+        former, self._socket = self._socket, socket
+        if former is not None:
+            former.end(POLICY, "Another connection has taken over this session.")
+
+    def detach(self, socket: Socket) -> bool:
+        """Take a socket off; False when it was no longer the one attached."""
+        if self._socket is not socket:
+            return False
+        self._socket = None
+        return True
+
+    def resume_after(self, position: int) -> None:
+        """Send again what a client has missed; tell it where some of that is gone."""
+        lost = self.log.rewind(position)
+        if lost:
+            message = f"{lost:,} events from before the connection was lost are no longer kept."
+            self.report(HearsightError(message, code="resume_incomplete"))
+
+    async def receive(self, socket: Socket, message: str | bytes) -> None:
+        """Take one message of the client; what is wrong with it is told to the client.
+
+        A message from a socket that has been replaced is dropped: its sender was told so.
+        """
+        async with self._receiving:
+            if self._socket is not socket or self.verdict is not None:
+                return
+            try:
+                for event in self.codec.decode(message):
+                    await self._runtime.receive(event)
+            except HearsightError as error:
+                self.report(error, self.codec.client_event_id)
+
+    def report(self, error: HearsightError, event_id: str | None = None) -> None:
+        """Tell the client of an error."""
+        self._metrics.errors.labels(error.code).inc()
+        self._send(self.codec.error(error, event_id))
+
+    def end(self, code: int, reason: str) -> None:
+        """End the session, without waiting; what waits to be sent is still sent. Idempotent."""
+        if self.verdict is None:
+            self.verdict = (code, reason)
+            self.log.close()
+            self.ended.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the session because of a fault of ours."""
+        self._logger.error("session failed", exc_info=error)
+        self.report(HearsightError("The server has failed; this session cannot go on. Connect again."))
+        self.end(INTERNAL_ERROR, "The server has failed.")
+
+    async def run(self) -> None:
+        """Run the runtime until the session has ended; no fault in it goes further than this."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._close_when_ended())
+                tasks.create_task(self._pump())
+                await self._runtime.run()
+                self.end(NORMAL, "The session is over.")
+        except* Exception as errors:
+            self.fail(errors)
+        finally:
+            self.end(GOING_AWAY, "The server is shutting down.")
+            await self._runtime.close("ended")
+
+    async def _close_when_ended(self) -> None:
+        await self.ended.wait()
+        await self._runtime.close(self.verdict[1] if self.verdict else "ended")
+
+    async def _pump(self) -> None:
+        async for output in self._runtime.outputs():
+            if isinstance(output, ResponseStarted):
+                self._active.add(output.response_id)
+                self.idle.clear()
+            self._turns.observe(output)
+            for message in self.codec.encode(output):
+                self._send(message)
+            if isinstance(output, ResponseEnded):
+                self._active.discard(output.response_id)
+                if not self._active:
+                    self.idle.set()
+
+    def _send(self, message: str) -> None:
+        self.log.append(message)
+        if self._socket is not None and self.log.unsent_bytes > self._max_unsent_bytes:
+            kibibytes = self.log.unsent_bytes // 1024
+            self._logger.warning("slow reader", unsent_bytes=self.log.unsent_bytes)
+            self._socket.end(POLICY, f"Reading too slowly: {kibibytes} KiB wait. Resume to get them.")
+            self._socket = None

@@ -1,0 +1,174 @@
+"""All sessions of a server: opened, resumed, waited for, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import structlog
+
+from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
+from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
+from hearsight.streams.metrics import Metrics
+from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+
+DRAINING: Final = "The server is shutting down."
+
+_log = structlog.get_logger(__name__)
+
+
+def random_session_id() -> str:
+    """A new session id; whoever knows it can resume the session, so it cannot be guessed."""
+    return f"sess_{secrets.token_hex(16)}"
+
+
+class Sessions:
+    """Hosts every session in a task of its own, so that none can harm another.
+
+    Args:
+        new_runtime: Makes a session's runtime.
+        options: Bounds and time-outs.
+        metrics: Where sessions are counted.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        new_runtime: RuntimeFactory,
+        options: ServerOptions,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._new_runtime = new_runtime
+        self._options = options
+        self._metrics = metrics
+        self._clock = clock
+        self._live: dict[str, LiveSession] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._expiries: dict[str, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[LiveSession]:
+        return iter(tuple(self._live.values()))
+
+    def open(self, endpoint: Endpoint) -> LiveSession:
+        """Begin a session.
+
+        Raises:
+            HearsightError: There are as many as there may be, or it could not be made.
+        """
+        if len(self) >= self._options.max_sessions:
+            raise LimitExceeded(
+                f"All {self._options.max_sessions} sessions are in use; try again later.",
+                code="server_busy",
+                close_code=TRY_AGAIN_LATER,
+            )
+        session_id = random_session_id()
+        try:
+            codec, runtime = endpoint.new_codec(session_id), self._new_runtime(session_id)
+        except HearsightError:
+            raise
+        except Exception as error:
+            _log.error("session did not open", session_id=session_id, exc_info=error)
+            raise HearsightError("The session could not be opened; try again later.") from error
+        protocol = endpoint.protocol
+        session = LiveSession(session_id, protocol, codec, runtime, self._options, self._metrics, self._clock)
+        self._live[session_id] = session
+        self._tasks[session_id] = asyncio.create_task(self._host(session))
+        self._metrics.sessions.inc()
+        self._metrics.sessions_opened.labels(protocol).inc()
+        _log.info("session opened", session_id=session_id, protocol=protocol)
+        return session
+
+    def resume(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
+        """Find the session of a client that comes back, and send again what it has missed.
+
+        Args:
+            endpoint: Where it comes back; it must be where it left.
+            session_id: The id from ``session.created``.
+            last_event_id: The last event that it has seen; without one, all that are kept are sent again.
+
+        Raises:
+            HearsightError: There is no such session, or it has sent no such event.
+        """
+        session = self._live.get(session_id)
+        if session is None or session.protocol != endpoint.protocol or session.ended.is_set():
+            wait_s = self._options.session_ttl_s
+            raise NotFound(
+                "There is no such session any more: one ends when its client closes it with code 1000, "
+                f"or {wait_s:g} s after its connection was lost. Open a new one.",
+                code="session_not_found",
+                param="session_id",
+            )
+        session.resume_after(session.codec.position(last_event_id) if last_event_id is not None else 0)
+        self._cancel_expiry(session_id)
+        self._metrics.sessions_resumed.inc()
+        _log.info("session resumed", session_id=session_id)
+        return session
+
+    def release(self, session: LiveSession) -> None:
+        """Take note that a connection has gone; where it was the session's last, wait for the next."""
+        if session.attached or session.ended.is_set():
+            return
+        wait_s = self._options.session_ttl_s
+        reason = f"The client did not come back within {wait_s:g} s."
+        loop = asyncio.get_running_loop()
+        self._cancel_expiry(session.id)
+        self._expiries[session.id] = loop.call_later(wait_s, session.end, GOING_AWAY, reason)
+        _log.info("session waits for its client", session_id=session.id, wait_s=wait_s)
+
+    async def drain(self, at_once: asyncio.Event) -> None:
+        """Let the answers being given end, then the sessions; those that give none end at once.
+
+        Args:
+            at_once: Cuts the waiting short, which is at most ``drain_timeout_s``.
+        """
+        _log.info("draining", sessions=len(self), timeout_s=self._options.drain_timeout_s)
+        for session in self:
+            session.report(HearsightError(f"{DRAINING} This session ends soon.", code="server_draining"))
+        idle = asyncio.create_task(_end_as_they_fall_idle(list(self)))
+        hurried = asyncio.create_task(at_once.wait())
+        await asyncio.wait(
+            (idle, hurried), timeout=self._options.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        idle.cancel()
+        hurried.cancel()
+        await asyncio.wait((idle, hurried))
+
+    async def end_all(self) -> None:
+        """End every session, and wait until nothing of them is left."""
+        for session in self:
+            session.end(GOING_AWAY, DRAINING)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    async def _host(self, session: LiveSession) -> None:
+        """Run a session to its end, and forget it."""
+        try:
+            await session.run()
+        finally:
+            del self._live[session.id], self._tasks[session.id]
+            self._cancel_expiry(session.id)
+            self._metrics.sessions.dec()
+            code, reason = session.verdict or (NORMAL, "")
+            _log.info("session ended", session_id=session.id, code=code, reason=reason)
+
+    def _cancel_expiry(self, session_id: str) -> None:
+        expiry = self._expiries.pop(session_id, None)
+        if expiry is not None:
+            expiry.cancel()
+
+
+async def _end_as_they_fall_idle(sessions: Iterable[LiveSession]) -> None:
+    async def end_when_idle(session: LiveSession) -> None:
+        await session.idle.wait()
+        session.end(GOING_AWAY, DRAINING)
+
+    async with asyncio.TaskGroup() as tasks:
+        for session in sessions:
+            tasks.create_task(end_when_idle(session))

@@ -1,0 +1,110 @@
+"""The messages of a session: what waits to be sent, and what may be asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class EventLog:
+    """Messages numbered from 1, kept from the oldest that a client may have missed to the newest.
+
+    Bounded both ways: of the messages already sent it keeps the latest ``keep_events``, and in all at most
+    ``max_bytes``. What no longer fits is the oldest; a client that comes back for it is told that it is gone.
+
+    Args:
+        keep_events: Sent messages to keep.
+        max_bytes: Bytes (of UTF-8, counted as characters) to keep at most, one message excepted.
+    """
+
+    def __init__(self, keep_events: int, max_bytes: int) -> None:
+        self._keep_events = keep_events
+        self._max_bytes = max_bytes
+        self._messages: deque[str] = deque()
+        self._bytes = 0
+        self._unsent_bytes = 0
+        self._last = 0
+        self._sent = 0
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest message held; one past ``last`` when none is."""
+        return self._last - len(self._messages) + 1
+
+    @property
+    def last(self) -> int:
+        """Number of the newest message, 0 before any."""
+        return self._last
+
+    @property
+    def sent(self) -> int:
+        """Number of the newest message that was sent."""
+        return self._sent
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of everything held."""
+        return self._bytes
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Size of what waits to be sent."""
+        return self._unsent_bytes
+
+    def append(self, message: str) -> None:
+        """Add a message; after ``close`` it is dropped, as nobody will read it."""
+        if self._closed:
+            return
+        self._messages.append(message)
+        self._last += 1
+        self._bytes += len(message)
+        self._unsent_bytes += len(message)
+        while self._bytes > self._max_bytes and len(self._messages) > 1:
+            self._drop_oldest()
+        self._changed.set()
+
+    def rewind(self, position: int) -> int:
+        """Go back (or forth) to just after message number ``position``.
+
+        Returns:
+            How many messages after it are no longer held.
+        """
+        lost = max(0, self.first - position - 1)
+        self._sent = position + lost
+        self._unsent_bytes = sum(len(self._messages[number - self.first]) for number in self._unsent())
+        self._changed.set()
+        return lost
+
+    async def next(self) -> str | None:
+        """Wait for the oldest message that was not sent; None once the log is closed and all were."""
+        while self._sent >= self._last:
+            if self._closed:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return self._messages[self._sent + 1 - self.first]
+
+    def mark_sent(self) -> None:
+        """The message that ``next`` returned has been sent."""
+        self._unsent_bytes -= len(self._messages[self._sent + 1 - self.first])
+        self._sent += 1
+        while self._sent - self.first + 1 > self._keep_events:
+            self._drop_oldest()
+
+    def close(self) -> None:
+        """Take no more messages."""
+        self._closed = True
+        self._changed.set()
+
+    def _unsent(self) -> range:
+        return range(self._sent + 1, self._last + 1)
+
+    def _drop_oldest(self) -> None:
+        number = self.first
+        size = len(self._messages.popleft())
+        self._bytes -= size
+        if number > self._sent:
+            self._unsent_bytes -= size
+            self._sent = number

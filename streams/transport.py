@@ -1,0 +1,122 @@
+"""What the server needs of a protocol and of a session, and what can be set about it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeAlias
+
+from hearsight.streams.errors import HearsightError
+from hearsight.streams.events import ClientEvent, Output
+
+MIB: Final = 1024 * 1024
+
+
+class Codec(Protocol):
+    """One protocol, for one session; no socket. Every message written is counted, from 1."""
+
+    client_event_id: str | None
+    """What the client called its latest message, None where it gave no name."""
+
+    def greeting(self) -> list[str]:
+        """What the server says first, if anything."""
+        ...
+
+    def decode(self, message: str | bytes) -> list[ClientEvent]:
+        """Read one message.
+
+        Raises:
+            HearsightError: It cannot be understood; nothing has changed.
+        """
+        ...
+
+    def encode(self, output: Output) -> list[str]:
+        """Write the messages that tell of one output."""
+        ...
+
+    def error(self, error: HearsightError, event_id: str | None = None) -> str:
+        """Write an error; ``event_id`` names the client's event that caused it."""
+        ...
+
+    def position(self, event_id: str) -> int:
+        """Number of the message that a client names as the last it has seen.
+
+        Raises:
+            InvalidEvent: It names none.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """A session and its workers; it outlives the sockets that are attached to it one after another."""
+
+    def outputs(self) -> AsyncIterator[Output]:
+        """What to tell the client, in order; ends after ``close``."""
+        ...
+
+    async def receive(self, event: ClientEvent) -> None:
+        """Take one event of the client.
+
+        Raises:
+            HearsightError: The event cannot be followed; the session goes on.
+        """
+        ...
+
+    async def run(self) -> None:
+        """Own the workers; returns after ``close``."""
+        ...
+
+    async def close(self, reason: str) -> None:
+        """Stop; idempotent."""
+        ...
+
+
+RuntimeFactory: TypeAlias = Callable[[str], Runtime]
+"""Makes the runtime of a session, given its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A WebSocket path and the protocol spoken there."""
+
+    protocol: str
+    """Its name in metrics and logs."""
+    new_codec: Callable[[str], Codec]
+    """Makes the codec of a session, given its id."""
+    subprotocols: tuple[str, ...] = ()
+    """WebSocket subprotocols that are accepted when a client offers them."""
+    key_in_query: bool = False
+    """Accept the API key as ``?key=``, where existing clients insist on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What can be set about the server."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    """0 takes any free one."""
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Any of them opens a session; without any, every client may."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of pages from elsewhere that may connect; ``*`` allows all."""
+    max_sessions: int = 64
+    max_message_bytes: int = 16 * MIB
+    outbound_buffer_bytes: int = 16 * MIB
+    """What may wait for a client that reads too slowly."""
+    events_per_s: float = 500.0
+    """Of one client, over ten seconds; audio that was recorded earlier may come in one burst."""
+    ping_interval_s: float | None = 20.0
+    ping_timeout_s: float | None = 20.0
+    idle_timeout_s: float = 600.0
+    drain_timeout_s: float = 10.0
+    session_ttl_s: float = 60.0
+    """For which a session waits for a client that lost its connection."""
+    replay_events: int = 512
+    """Latest events kept to be sent again."""
+    close_timeout_s: float = 5.0
+    """For which a client may take to say goodbye."""
+    retry_after_s: int = 5
+    """What a refused client is told to wait."""
+    tls: ssl.SSLContext | None = None
