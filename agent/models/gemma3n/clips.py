@@ -66,4 +66,5 @@ def quietest(samples: Waveform) -> int:
     windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[:: _WINDOW // 2]
     energy = np.square(windows, dtype=np.float64).mean(axis=1)
     latest = energy.size - 1 - int(energy[::-1].argmin())
-    return latest * (_WINDOW // 2) + _WINDOW // 2
+    middle: int = latest * (_WINDOW // 2) + _WINDOW // 2
+    return middle

@@ -9,6 +9,10 @@ from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 
+_NO_TOKENS = torch.LongTensor(1, 0)
+"""The warpers look at the scores alone, but want the tokens so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
     """How tokens are drawn; the defaults are those that Gemma 3n is published with."""
@@ -50,5 +54,5 @@ class Sampler:
         """Draw from the logits of one answer, shape (vocabulary,)."""
         if self._greedy:
             return int(logits.argmax())
-        scores = self._warpers(torch.empty((1, 0), dtype=torch.long), logits[None].cpu())
+        scores: Tensor = self._warpers(_NO_TOKENS, logits[None].cpu())
         return int(torch.multinomial(scores.softmax(-1), 1, generator=self._generator))
