@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +13,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hearsight.asking import Question, Reply, ask
-from hearsight.compose import REALTIME_PATH, open_service, server_options
+from hearsight.addresses import REALTIME_PATH, occupant, reachable_host, realtime_url
+from hearsight.asking import Question, Reply, ask, read_question
 from hearsight.config.errors import StartupError
+from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings
+from hearsight.loading import fetch_models
 from hearsight.logs import configure_logging
-from hearsight.serve_command import fetch_models
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import OUTPUT_RATE_HZ
+from hearsight.streams.events import OUTPUT_RATE_HZ, Samples
 from hearsight.wav import write_wav
+
+TOKEN_KINDS = {"text_tokens": "text", "audio_tokens": "audio", "image_tokens": "image"}
 
 
 def ask_command(
@@ -38,7 +42,7 @@ def ask_command(
         bool, typer.Option("--in-process", help="Load the engine here, even if a server is running.")
     ] = False,
     api_key: Annotated[
-        str | None, typer.Option(envvar="HEARSIGHT_API_KEY", help="Bearer token of the server.")
+        str | None, typer.Option(help="The server's bearer token; else the first of server.api_keys.")
     ] = None,
     config: ConfigOption = None,
     preset: PresetOption = None,
@@ -50,93 +54,97 @@ def ask_command(
     """
     console = Console()
     with readable_errors():
+        if server is not None and in_process:
+            raise StartupError("Give either --server or --in-process: they contradict each other.")
         settings = load_settings(preset=preset, config_file=config).settings
         configure_logging(settings.log.model_copy(update={"level": "warning"}))
-        question = Question(speech, text, tuple(pictures or ()))
         if api_key is None and settings.server.api_keys:
             api_key = settings.server.api_keys[0].get_secret_value()
         try:
-            reply = asyncio.run(_ask(settings, question, server, in_process=in_process, api_key=api_key))
+            question = read_question(speech, text, pictures or ())
+            url = realtime_url(server) if server is not None else None
+            if url is None and not in_process:
+                url = _running_server(settings)
+            if url is not None:
+                reply = asyncio.run(ask(url, question, api_key=api_key))
+            else:
+                progress = Console(stderr=True)
+                store = fetch_models(settings, progress)
+                reply = asyncio.run(_ask_here(settings, store, question, progress))
         except HearsightError as error:
             raise StartupError(error.message) from error
         show_reply(reply, console)
         if save is not None:
-            write_wav(save, reply.samples, OUTPUT_RATE_HZ)
-            console.print(f"The spoken answer is in {save}.", highlight=False)
+            _save(save, reply.samples, console)
 
 
-async def _ask(
-    settings: Settings, question: Question, server: str | None, *, in_process: bool, api_key: str | None
-) -> Reply:
-    if server is not None:
-        url = server if server.endswith(REALTIME_PATH) else server.rstrip("/") + REALTIME_PATH
-        return await ask(
-            url.replace("http", "ws", 1) if url.startswith("http") else url, question, api_key=api_key
-        )
+def _running_server(settings: Settings) -> str | None:
+    """The URL of the server that the settings describe, if it runs."""
     host, port = settings.server.host, settings.server.port
-    if not in_process and await _answers(host, port):
-        return await ask(f"ws://{host}:{port}{REALTIME_PATH}", question, api_key=api_key)
-    return await _ask_here(settings, question)
+    if port == 0 or occupant(host, port) != "hearsight":
+        return None
+    return f"ws://{reachable_host(host)}:{port}{REALTIME_PATH}"
 
 
-async def _answers(host: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(1):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
+async def _ask_here(settings: Settings, store: PayloadStore, question: Question, console: Console) -> Reply:
+    """Ask over a socket all the same, so that what answers is what a server would."""
+    from hearsight.compose import new_server, open_service, server_options
+    from hearsight.listening import listening
 
-
-async def _ask_here(settings: Settings, question: Question) -> Reply:
-    console = Console(stderr=True)
-    store = fetch_models(settings, console)
-    with console.status(f"Loading the {settings.engine.name} engine …"):
-        opening = open_service(settings, store)
-        service = await opening.__aenter__()
-    try:
-        options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
-        server = service.new_server(options)
-        server.readiness.reason = None
-        running = asyncio.create_task(server.run())
-        await server.started.wait()
-        try:
-            return await ask(f"ws://127.0.0.1:{server.port}{REALTIME_PATH}", question)
-        finally:
-            server.stop()
-            await running
-    finally:
-        await opening.__aexit__(None, None, None)
+    options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
+    async with AsyncExitStack() as opened:
+        with console.status(f"Loading the {settings.engine.name} engine …"):
+            service = await opened.enter_async_context(open_service(settings, store))
+        server = new_server(settings, options, service.new_runtime)
+        async with listening(server, server.run(), address=options.host):
+            server.readiness.reason = None
+            return await ask(f"ws://{options.host}:{server.port}{REALTIME_PATH}", question)
 
 
 def show_reply(reply: Reply, console: Console) -> None:
-    """Print what was heard, done and said."""
+    """Print what was heard, done and said.
+
+    Args:
+        reply: What came back.
+        console: Where to print.
+    """
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", justify="right")
     rows.add_column(overflow="fold")
     if reply.transcript is not None:
         rows.add_row("you", Text(reply.transcript or "(nothing was heard)"))
     for call in reply.calls:
-        rows.add_row("tool", Text(f"{call.name}({call.arguments}) → {call.output}", style="cyan"))
-    rows.add_row("answer", Text(reply.text or "(silence)", style="bold"))
-    seconds = reply.samples.size / OUTPUT_RATE_HZ
-    if reply.first_audio_s is not None:
-        rows.add_row(
-            "", Text(f"{seconds:.1f} s of speech, first heard after {reply.first_audio_s:.2f} s", "dim")
-        )
-    if reply.usage:
-        rows.add_row("", Text(_tokens(reply), style="dim"))
+        outcome = Text(f"{call.name}({call.arguments}) ", style="cyan")
+        outcome.append(f"{'→' if call.ok else '✗'} {call.output}", style="" if call.ok else "red")
+        rows.add_row("tool", outcome)
+    rows.add_row("answer", Text(reply.text or "(nothing was said)", style="bold"))
+    for notice in reply.notices:
+        rows.add_row("note", Text(notice, style="yellow"))
+    for line in filter(None, (_timing(reply), _tokens(reply))):
+        rows.add_row("", Text(line, style="dim"))
     console.print(rows)
 
 
+def _timing(reply: Reply) -> str:
+    if reply.first_audio_s is None:
+        return ""
+    seconds = reply.samples.size / OUTPUT_RATE_HZ
+    return f"{seconds:.1f} s of speech, first heard {reply.first_audio_s:.2f} s after the question"
+
+
 def _tokens(reply: Reply) -> str:
-    details = reply.usage.get("input_token_details") or {}
-    kinds = (
-        ("text", "text_tokens"),
-        ("audio", "audio_tokens"),
-        ("image", "image_tokens"),
-        ("cached", "cached_tokens"),
-    )
-    parts = [f"{details[key]} {kind}" for kind, key in kinds if details.get(key)]
-    return f"{reply.usage.get('input_tokens', 0)} tokens in ({', '.join(parts)}), {reply.usage.get('output_tokens', 0)} out"
+    if not reply.usage:
+        return ""
+    details = reply.usage["input_token_details"]
+    parts = [f"{details[key]} {kind}" for key, kind in TOKEN_KINDS.items() if details[key]]
+    if details["cached_tokens"]:
+        parts.append(f"{details['cached_tokens']} of them from the cache")
+    return f"{reply.usage['input_tokens']} tokens in ({', '.join(parts)}), {reply.usage['output_tokens']} out"
+
+
+def _save(path: Path, samples: Samples, console: Console) -> None:
+    try:
+        write_wav(path, samples, OUTPUT_RATE_HZ)
+    except OSError as error:
+        raise StartupError(f"The answer cannot be saved as '{path}': {error.strerror}.") from error
+    console.print(f"The spoken answer is in {path}.", highlight=False, markup=False, soft_wrap=True)

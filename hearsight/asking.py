@@ -1,40 +1,53 @@
-"""One question over the wire: speech, text and pictures in; transcript, tool calls and a spoken answer out."""
+"""One question over the wire: speech, text, pictures in; transcript, tool calls, a spoken answer out."""
 
 from __future__ import annotations
 
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from hearsight.config.service import is_loopback
+from hearsight.streams.camera.decode import read_header
 from hearsight.streams.errors import HearsightError, InvalidEvent, InvalidPicture
 from hearsight.streams.events import OUTPUT_RATE_HZ, Samples
 from hearsight.wav import read_wav
 
-CHUNK_SAMPLES = OUTPUT_RATE_HZ // 5
-MIME_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+CHUNK_SAMPLES: Final = OUTPUT_RATE_HZ // 5
+MAX_SPEECH_S: Final = 600
+MAX_REFUSAL_CHARS: Final = 200
+
+Event: TypeAlias = dict[str, Any]
+"""One message of the protocol."""
 
 
 class AskError(HearsightError):
-    """The question could not be put, or was answered with an error."""
+    """The question could not be put, or was not answered."""
 
     code = "ask_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask."""
+    """What to ask.
 
-    speech: Path | None = None
+    Attributes:
+        speech: At 24 kHz.
+        text: Typed.
+        pictures: As data URLs.
+    """
+
+    speech: Samples | None = None
     text: str | None = None
-    pictures: Sequence[Path] = ()
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -44,6 +57,7 @@ class AskedCall:
     name: str
     arguments: str
     output: str
+    ok: bool
 
 
 @dataclass(slots=True)
@@ -51,14 +65,30 @@ class Reply:
     """What came back."""
 
     transcript: str | None = None
-    """Of the question."""
+    """Of the question; None where it was not spoken."""
     text: str = ""
     calls: list[AskedCall] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    """What the service could not do as it was asked, and went on without."""
     samples: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
     """The spoken answer, 24 kHz."""
     first_audio_s: float | None = None
     """From the end of the question to the first audio of the answer."""
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: Event = field(default_factory=dict)
+
+
+def read_question(speech: Path | None, text: str | None, pictures: Sequence[Path]) -> Question:
+    """Read a question from files.
+
+    Raises:
+        HearsightError: There is no question, or a file cannot be used.
+    """
+    if speech is None and not text:
+        raise InvalidEvent("Give a WAV file or a --text to ask about.")
+    samples = read_wav(speech, OUTPUT_RATE_HZ) if speech is not None else None
+    if samples is not None and samples.size > MAX_SPEECH_S * OUTPUT_RATE_HZ:
+        raise InvalidEvent(f"'{speech}' is longer than the {MAX_SPEECH_S} s that can be asked at one time.")
+    return Question(samples, text or None, tuple(_data_url(path) for path in pictures))
 
 
 async def ask(url: str, question: Question, *, api_key: str | None = None) -> Reply:
@@ -70,91 +100,152 @@ async def ask(url: str, question: Question, *, api_key: str | None = None) -> Re
         api_key: Bearer token, where the service wants one.
 
     Raises:
-        HearsightError: A file cannot be used, the service cannot be reached, or it answers with an error.
+        AskError: The service cannot be reached, refuses, or answers with an error.
     """
-    messages = list(_messages(question))
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    # A proxy of the environment leads out of this machine, never back to it.
+    proxy: Literal[True] | None = None if is_loopback(urlsplit(url).hostname or "") else True
     try:
-        async with connect(url, additional_headers=headers, max_size=None) as connection:
-            for message in messages:
+        async with connect(url, additional_headers=headers, max_size=None, proxy=proxy) as connection:
+            for message in _messages(question):
                 await connection.send(json.dumps(message))
-            return await _reply(connection, wants_transcript=question.speech is not None)
+            return await _receive(connection, spoken=question.speech is not None)
+    except InvalidStatus as error:
+        raise AskError(f"The service at {url} refused: {_refusal(error)}") from error
     except InvalidHandshake as error:
-        raise AskError(f"The service at {url} refused the connection: {error}.") from error
+        raise AskError(f"What answers at {url} is no such service.") from error
     except OSError as error:
-        raise AskError(f"No service answers at {url}; start one with 'hearsight serve'.") from error
+        raise AskError(f"No service answers at {url}; start one with `hearsight serve`.") from error
     except ConnectionClosed as error:
-        raise AskError(f"The service closed the connection: {error}.") from error
+        reason = error.rcvd.reason if error.rcvd is not None else ""
+        raise AskError(f"The connection was lost before the answer ended. {reason}".strip()) from error
 
 
-def _messages(question: Question) -> AsyncIterator[dict[str, Any]] | Any:
-    if question.speech is None and question.text is None:
-        raise InvalidEvent("Give a WAV file or a --text to ask about.")
+def _data_url(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidPicture(f"'{path}' cannot be read: {error.strerror}.") from error
+    try:
+        mime_type = read_header(data).mime_type
+    except InvalidPicture as error:
+        raise InvalidPicture(f"'{path}' cannot be shown: {error.message}") from error
+    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _messages(question: Question) -> Iterator[Event]:
     yield {
         "type": "session.update",
         "session": {"type": "realtime", "audio": {"input": {"turn_detection": None}}},
     }
-    content: list[dict[str, Any]] = [_picture(path) for path in question.pictures]
+    content: list[Event] = [
+        {"type": "input_image", "image_url": url, "detail": "high"} for url in question.pictures
+    ]
     if question.text is not None:
         content.append({"type": "input_text", "text": question.text})
     if content:
         item = {"type": "message", "role": "user", "content": content}
         yield {"type": "conversation.item.create", "item": item}
     if question.speech is not None:
-        samples = read_wav(question.speech, OUTPUT_RATE_HZ)
-        for at in range(0, samples.size, CHUNK_SAMPLES):
-            data = samples[at : at + CHUNK_SAMPLES].astype("<i2").tobytes()
+        for at in range(0, question.speech.size, CHUNK_SAMPLES):
+            data = question.speech[at : at + CHUNK_SAMPLES].astype("<i2").tobytes()
             yield {"type": "input_audio_buffer.append", "audio": base64.b64encode(data).decode()}
         yield {"type": "input_audio_buffer.commit"}
     yield {"type": "response.create"}
 
 
-def _picture(path: Path) -> dict[str, Any]:
-    mime_type = MIME_TYPES.get(path.suffix.lower())
-    if mime_type is None:
-        raise InvalidPicture(f"'{path}' is not a picture that can be read: use JPEG, PNG or WebP.")
-    try:
-        data = base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise InvalidPicture(f"'{path}' cannot be read: {error.strerror}.") from error
-    return {"type": "input_image", "image_url": f"data:{mime_type};base64,{data}", "detail": "high"}
-
-
-async def _reply(connection: ClientConnection, *, wants_transcript: bool) -> Reply:
-    reply = Reply()
-    audio: list[bytes] = []
-    asked_at = time.perf_counter()
-    done = False
+async def _receive(connection: ClientConnection, *, spoken: bool) -> Reply:
+    answer = _Answer(asked_at_s=time.perf_counter(), spoken=spoken)
     async for message in connection:
-        event = json.loads(message)
+        try:
+            event = json.loads(message)
+            answer.take(event)
+        except (ValueError, KeyError, TypeError) as error:
+            raise AskError("The service sent a message that does not belong to the protocol.") from error
+        if answer.complete:
+            return answer.reply
+    raise AskError("The service closed the connection before the answer ended.")
+
+
+class _Answer:
+    """Puts a reply together from the events of the protocol."""
+
+    def __init__(self, *, asked_at_s: float, spoken: bool) -> None:
+        self._reply = Reply()
+        self._asked_at_s = asked_at_s
+        self._awaits_transcript = spoken
+        self._ended = False
+        self._audio = bytearray()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has ended and the transcript, which may come after it, is here."""
+        return self._ended and not self._awaits_transcript
+
+    @property
+    def reply(self) -> Reply:
+        """What has come so far."""
+        self._reply.samples = np.frombuffer(bytes(self._audio), "<i2").astype(np.int16)
+        return self._reply
+
+    def take(self, event: Event) -> None:
+        """Take the next event.
+
+        Raises:
+            AskError: It tells that there will be no answer.
+        """
         match event["type"]:
             case "error":
-                raise AskError(event["error"]["message"])
+                self._take_error(event["error"])
             case "conversation.item.input_audio_transcription.completed":
-                reply.transcript = event["transcript"]
+                self._reply.transcript = event["transcript"]
+                self._awaits_transcript = False
             case "conversation.item.input_audio_transcription.failed":
-                reply.transcript = f"(no transcript: {event['error']['message']})"
+                self._reply.notices.append(f"There is no transcript: {event['error']['message']}")
+                self._awaits_transcript = False
             case "response.output_audio.delta":
-                if reply.first_audio_s is None:
-                    reply.first_audio_s = time.perf_counter() - asked_at
-                audio.append(base64.b64decode(event["delta"]))
+                self._take_audio(base64.b64decode(event["delta"]))
             case "response.output_audio_transcript.delta" | "response.output_text.delta":
-                reply.text += event["delta"]
+                self._reply.text += event["delta"]
+            case "response.output_item.added" if event["item"]["type"] == "message":
+                self._reply.text += " " if self._reply.text and not self._reply.text[-1].isspace() else ""
             case "response.output_item.done" if event["item"]["type"] == "mcp_call":
-                item = event["item"]
-                result = item.get("output") or (item.get("error") or {}).get("message", "")
-                reply.calls.append(AskedCall(item["name"], item["arguments"], result))
+                self._take_call(event["item"])
             case "response.done":
-                _check(event["response"])
-                reply.usage = event["response"].get("usage") or {}
-                done = True
-        if done and (reply.transcript is not None or not wants_transcript):
-            break
-    reply.samples = np.frombuffer(b"".join(audio), "<i2").astype(np.int16)
-    return reply
+                self._take_end(event["response"])
+
+    def _take_error(self, error: Event) -> None:
+        if not (error["code"] or "").endswith("_dropped"):
+            raise AskError(error["message"])
+        self._reply.notices.append(error["message"])
+
+    def _take_audio(self, data: bytes) -> None:
+        if self._reply.first_audio_s is None:
+            self._reply.first_audio_s = time.perf_counter() - self._asked_at_s
+        self._audio += data
+
+    def _take_call(self, item: Event) -> None:
+        error = item["error"]
+        output = error["message"] if error else item["output"]
+        self._reply.calls.append(AskedCall(item["name"], item["arguments"], output or "", ok=not error))
+
+    def _take_end(self, response: Event) -> None:
+        details = response["status_details"] or {}
+        match response["status"]:
+            case "failed":
+                raise AskError(details["error"]["message"])
+            case "cancelled":
+                raise AskError("The answer was cancelled.")
+            case "incomplete":
+                self._reply.notices.append("The answer is cut short: it reached its limit of tokens.")
+        self._reply.usage = response["usage"] or {}
+        self._ended = True
 
 
-def _check(response: dict[str, Any]) -> None:
-    if response["status"] == "failed":
-        error = (response.get("status_details") or {}).get("error") or {}
-        raise AskError(error.get("message") or f"The answer failed ({error.get('code', 'unknown')}).")
+def _refusal(error: InvalidStatus) -> str:
+    """What a server said when it refused the connection."""
+    text = bytes(error.response.body or b"").decode(errors="replace").strip()
+    kind = error.response.headers.get("Content-Type", "")
+    if text and kind.startswith("text/plain"):
+        return text.splitlines()[0][:MAX_REFUSAL_CHARS]
+    return f"HTTP status {error.response.status_code}."

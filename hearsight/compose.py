@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 
-from pydantic import SecretStr
-
+from hearsight.addresses import REALTIME_PATH
 from hearsight.agent.models.base import Engine
-from hearsight.agent.models.scripted import ScriptedEngine, load_script
 from hearsight.agent.session import AgentSettings, HearsightAgent
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.base import Voice
-from hearsight.agent.voice.scripted import ScriptedVoice
-from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
+from hearsight.extras import require_engine
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings
+from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
-from hearsight.streams.transport import Endpoint, ServerOptions
+from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 
-REALTIME_PATH = "/v1/realtime"
+DEFAULT_VOICE = "heart"
+"""The voice that is part of its package; the settings call it ``default``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,97 +40,100 @@ class Service:
     agent: HearsightAgent
     perception: Perception
     options: RuntimeOptions
-    model: str
-    """What clients are told answers them."""
 
     def new_runtime(self, session_id: str) -> SessionRuntime:
         """A session's runtime."""
         return SessionRuntime(session_id, self.agent, self.perception, self.options)
-
-    def new_server(self, options: ServerOptions) -> Server:
-        """A server of such sessions; it is ready once its ``readiness.reason`` is cleared."""
-
-        def new_codec(session_id: str) -> OpenAIRealtimeCodec:
-            return OpenAIRealtimeCodec(session_id, self.model, self.options.config)
-
-        endpoint = Endpoint("openai-realtime", new_codec, subprotocols=("realtime",))
-        return Server(options, {REALTIME_PATH: endpoint}, self.new_runtime)
 
 
 @asynccontextmanager
 async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator[Service]:
     """Load the models that the settings ask for, and free them at the end.
 
+    Args:
+        settings: All settings.
+        store: Where the model files are; what is needed must be there.
+
     Raises:
         StartupError: A model is missing, damaged, or needs an extra that is not installed.
     """
-    endpointing = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
-    try:
-        perception = Perception(
-            SileroModel(store.file("silero-vad")),
-            EndOfTurnWorker(EndOfTurnModel(store.file("smart-turn")), endpointing),
-        )
-        voice = await _open_voice(settings)
-        engine = await _open_engine(settings, store)
-        agent = HearsightAgent(
-            engine,
-            voice,
-            built_in_registry(settings.tools),
-            MemoryStore(settings.tools.memory_path),
-            AgentSettings(
-                instructions=settings.assistant.instructions,
-                context_limit=settings.context.max_tokens,
-                reserve_tokens=settings.context.reserve_tokens,
-                answer=AnswerLimits(settings.assistant.max_tool_rounds, settings.assistant.max_output_tokens),
-            ),
-        )
+    require_engine(settings)
+    async with AsyncExitStack() as opened:
         try:
-            yield Service(agent, perception, runtime_options(settings), engine.name)
-        finally:
-            await agent.aclose()
-    finally:
-        endpointing.shutdown(wait=False, cancel_futures=True)
+            service = await _open_service(settings, store, opened)
+        except HearsightError as error:
+            raise StartupError(error.message) from error
+        yield service
+
+
+async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncExitStack) -> Service:
+    executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
+    opened.callback(executor.shutdown, wait=False, cancel_futures=True)
+    perception = Perception(
+        SileroModel(store.file("silero-vad")),
+        EndOfTurnWorker(EndOfTurnModel(store.file("smart-turn")), executor),
+    )
+    voice = await _open_voice(settings)
+    opened.push_async_callback(voice.aclose)
+    engine = await _open_engine(settings, store)
+    opened.push_async_callback(engine.aclose)
+    memory = MemoryStore(settings.tools.memory_path)
+    opened.push_async_callback(memory.aclose)
+    registry = built_in_registry(settings.tools)
+    agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
+    return Service(agent, perception, runtime_options(settings))
 
 
 async def _open_voice(settings: Settings) -> Voice:
-    if settings.engine.name == "scripted" and not _installed("hibari_tts"):
+    if settings.engine.name == "scripted":
+        from hearsight.agent.voice.scripted import ScriptedVoice
+
         return ScriptedVoice()
-    _require_embedded("Speaking")
     from hearsight.agent.voice.hibari import HibariVoice
 
-    voice = HibariVoice()
+    name = settings.assistant.voice
+    voice = HibariVoice(DEFAULT_VOICE if name == "default" else name)
     await voice.warm_up()
     return voice
 
 
 async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
-    match settings.engine.name:
-        case "scripted":
-            assert settings.engine.script is not None
-            return ScriptedEngine(load_script(settings.engine.script))
-        case "embedded":
-            _require_embedded("The embedded engine")
-            from hearsight.agent.models.embedded.engine import open_embedded_engine
+    if settings.engine.name == "scripted":
+        from hearsight.agent.models.scripted import Script, ScriptedEngine
 
-            return await open_embedded_engine(settings.embedded, store)
-        case name:
-            raise ConfigError(
-                f"engine.name = {name} is not part of this version yet; use embedded, which runs on any "
-                "machine without an account."
-            )
+        assert settings.engine.script is not None  # the settings insist on it
+        return ScriptedEngine(Script.load(settings.engine.script))
+    from hearsight.agent.models.embedded.engine import open_embedded_engine
+
+    return await open_embedded_engine(settings.embedded, store)
 
 
-def _installed(module: str) -> bool:
-    return find_spec(module) is not None
+def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeFactory) -> Server:
+    """A server of sessions; it takes none until its ``readiness.reason`` is cleared.
+
+    Args:
+        settings: All settings.
+        options: Where and how it listens, as a rule `server_options`.
+        new_runtime: Makes a session's runtime.
+    """
+    config = runtime_options(settings).config
+
+    def new_codec(session_id: str) -> OpenAIRealtimeCodec:
+        return OpenAIRealtimeCodec(session_id, settings.engine.name, config)
+
+    endpoint = Endpoint("openai-realtime", new_codec, subprotocols=("realtime",))
+    return Server(options, {REALTIME_PATH: endpoint}, new_runtime)
 
 
-def _require_embedded(what: str) -> None:
-    missing = [m for m in ("faster_whisper", "hibari_tts", "rapidocr", "xllamacpp") if not _installed(m)]
-    if missing:
-        raise StartupError(
-            f"{what} needs packages that are not installed ({', '.join(missing)}): "
-            "run `pip install 'hearsight[embedded]'`."
-        )
+def agent_settings(settings: Settings) -> AgentSettings:
+    """What the agent goes by."""
+    assistant, context = settings.assistant, settings.context
+    return AgentSettings(
+        instructions=assistant.instructions,
+        context_limit=context.max_tokens,
+        reserve_tokens=context.reserve_tokens,
+        answer=AnswerLimits(assistant.max_tool_rounds, assistant.max_output_tokens),
+    )
 
 
 def runtime_options(settings: Settings) -> RuntimeOptions:
@@ -156,8 +158,8 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
             speculative=turn.speculative,
             endpoint_threshold=turn.endpoint_threshold,
             stall_ms=turn.stall_ms,
-            max_utterance_ms=int(settings.audio.max_utterance_s * 1000),
-            max_buffered_ms=int(settings.audio.max_buffered_s * 1000),
+            max_utterance_ms=round(settings.audio.max_utterance_s * 1000),
+            max_buffered_ms=round(settings.audio.max_buffered_s * 1000),
             frames_per_turn=camera.frames_per_utterance,
         ),
         camera=CameraSettings(
@@ -175,8 +177,8 @@ def server_options(settings: Settings) -> ServerOptions:
     return ServerOptions(
         host=server.host,
         port=server.port,
-        api_keys=tuple(_revealed(key) for key in server.api_keys),
-        allowed_origins=tuple(server.allowed_origins),
+        api_keys=tuple(key.get_secret_value() for key in server.api_keys),
+        allowed_origins=server.allowed_origins,
         max_sessions=server.max_sessions,
         max_message_bytes=server.max_message_bytes,
         outbound_buffer_bytes=server.outbound_buffer_bytes,
@@ -188,7 +190,3 @@ def server_options(settings: Settings) -> ServerOptions:
         session_ttl_s=server.session_ttl_s,
         replay_events=server.replay_events,
     )
-
-
-def _revealed(key: SecretStr) -> str:
-    return key.get_secret_value()

@@ -2,64 +2,71 @@
 
 from __future__ import annotations
 
+import shlex
 import wave
 from pathlib import Path
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from hearsight.streams.errors import InvalidAudio
 from hearsight.streams.events import Samples
 
 
 def read_wav(path: Path, rate_hz: int) -> Samples:
-    """Read a PCM WAV file of any rate and number of channels.
+    """Read a PCM WAV file of any rate, any number of channels, and 8, 16, 24 or 32 bits.
 
     Args:
-        path: The file.
+        path: The file. One that was cut off is read as far as it goes.
         rate_hz: What to resample to.
 
     Returns:
-        Mono samples.
+        int16 mono, shape (n,): the mean of the channels.
 
     Raises:
-        InvalidAudio: There is no such file, or it holds no PCM.
+        InvalidAudio: It cannot be read, or holds no PCM.
     """
     try:
         with wave.open(str(path), "rb") as recording:
             channels, width = recording.getnchannels(), recording.getsampwidth()
             source_hz = recording.getframerate()
             data = recording.readframes(recording.getnframes())
-    except FileNotFoundError:
-        raise InvalidAudio(f"There is no file '{path}'.") from None
+    except OSError as error:
+        raise InvalidAudio(f"'{path}' cannot be read: {error.strerror}.") from error
     except (wave.Error, EOFError) as error:
         raise InvalidAudio(
-            f"'{path}' is not a PCM WAV file ({error}). Convert it, for example with "
-            f"'ffmpeg -i {path.name} -c:a pcm_s16le speech.wav'."
-        ) from None
-    samples = _to_float(data, width, path)
-    mono = samples[: samples.size - samples.size % channels].reshape(-1, channels).mean(axis=1)
-    resampled = soxr.resample(mono, source_hz, rate_hz)
-    return np.asarray(np.clip(resampled * 32_768, -32_768, 32_767).astype(np.int16))
+            f"'{path}' is not a PCM WAV file. Convert it, for example with "
+            f"`ffmpeg -i {shlex.quote(str(path))} -c:a pcm_s16le speech.wav`."
+        ) from error
+    if width not in (1, 2, 3, 4):
+        raise InvalidAudio(f"'{path}' has samples of {8 * width} bits; 8, 16, 24 and 32 bits can be read.")
+    if source_hz <= 0:
+        raise InvalidAudio(f"'{path}' names no sample rate.")
+    usable = len(data) - len(data) % (channels * width)
+    mono = _as_float(data[:usable], width).reshape(-1, channels).mean(axis=1)
+    if source_hz != rate_hz and mono.size:
+        mono = soxr.resample(mono, source_hz, rate_hz)
+    samples: Samples = np.clip(np.rint(mono * 32_768), -32_768, 32_767).astype(np.int16)
+    return samples
 
 
-def _to_float(data: bytes, width: int, path: Path) -> np.ndarray:
-    data = data[: len(data) - len(data) % width]
+def _as_float(data: bytes, width: int) -> NDArray[np.float64]:
+    """Little-endian PCM of ``width`` bytes a sample in -1…1; 8 bits are unsigned, as WAV has it."""
     if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    if width == 2:
-        return np.frombuffer(data, "<i2").astype(np.float32) / 32_768
-    if width == 3:
-        triples = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(np.int32)
-        whole = triples[:, 0] << 8 | triples[:, 1] << 16 | triples[:, 2] << 24
-        return whole.astype(np.float32) / 2**31
-    if width == 4:
-        return np.frombuffer(data, "<i4").astype(np.float32) / 2**31
-    raise InvalidAudio(f"'{path}' has samples of {8 * width} bits; 8, 16, 24 and 32 bits can be read.")
+        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 2**7
+    # Shifted to the top of 32 bits, samples of every width have one scale, and their sign where it belongs.
+    padded = np.zeros((len(data) // width, 4), np.uint8)
+    padded[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
+    return padded.view("<i4")[:, 0].astype(np.float64) / 2**31
 
 
 def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
-    """Write mono samples as 16-bit PCM."""
+    """Write mono samples as 16-bit PCM.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     with wave.open(str(path), "wb") as recording:
         recording.setnchannels(1)
         recording.setsampwidth(2)

@@ -141,11 +141,19 @@ class Sessions:
         await asyncio.wait((idle, hurried))
 
     async def end_all(self) -> None:
-        """End every session, and wait until nothing of them is left."""
+        """End every session, and wait until nothing of them is left; one that hangs is cancelled."""
         for session in self:
             session.end(GOING_AWAY, DRAINING)
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        patience_s = self._options.close_timeout_s
+        _, hanging = await asyncio.wait(tasks, timeout=patience_s)
+        while hanging:  # a second cancellation also ends a close that hangs in its turn
+            _log.error("sessions hang", sessions=len(hanging), closing_for_s=patience_s)
+            for task in hanging:
+                task.cancel()
+            _, hanging = await asyncio.wait(hanging, timeout=patience_s)
 
     async def _host(self, session: LiveSession) -> None:
         """Run a session to its end, and forget it."""

@@ -45,7 +45,12 @@ from hearsight.streams.openai_realtime.speech import SpeechEncoder
 ServerEvent: TypeAlias = tuple[str, dict[str, Any]]
 """Type and fields of a server event."""
 
-_DROPPED: Final = {"audio": "samples of audio", "picture": "pictures", "speech": "pieces of the answer"}
+_DROPPED: Final = {
+    "audio": ("sample of audio", "samples of audio"),
+    "picture": ("picture", "pictures"),
+    "speech": ("piece of the answer", "pieces of the answer"),
+}
+"""What was dropped: one of them, and several."""
 
 
 class EventEncoder:
@@ -236,7 +241,9 @@ class EventEncoder:
     @encode.register
     def _(self, output: Dropped) -> list[ServerEvent]:
         # Strict clients report an event type of our own as a failed validation; every client knows errors.
-        message = f"{output.count:,} {_DROPPED[output.what]} were dropped: {output.reason}"
+        one, several = _DROPPED[output.what]
+        what = f"1 {one} was" if output.count == 1 else f"{output.count:,} {several} were"
+        message = f"{what} dropped: {output.reason.removesuffix('.')}."
         return [error_event("server_error", f"{output.what}_dropped", message)]
 
     def _audio(self, output: AudioDelta | ContentDone, pieces: list[str]) -> list[ServerEvent]:

@@ -37,6 +37,8 @@ class Utterance:
     """The client ends it, not the detector."""
     sounds_finished: bool = False
     """What the end-of-turn model said of the silence it is in."""
+    speculated: bool = False
+    """Whether thinking has been started in the silence it is in."""
     pictures: list[Picture] = field(default_factory=list)
 
 
@@ -126,7 +128,7 @@ class Listening:
         if self.utterance is not None:
             self._out.ask(Hear(self.utterance.item_id, frame.samples))
             if signal is Signal.RESUMED:
-                self.utterance.sounds_finished = False
+                self.utterance.sounds_finished = self.utterance.speculated = False
         elif signal is Signal.SHORT_SPEECH and answering:
             self._out.send(Dropped("speech", 1, "too short to interrupt the answer"))
         return signal
@@ -188,6 +190,19 @@ class Listening:
             return False
         silence = self.clock - self._detector.silence_started
         return silence >= ms_to_samples(self._silence_needed_ms())
+
+    @property
+    def may_speculate(self) -> bool:
+        """Whether the turn is likely enough to be over for thinking to start, once in each silence.
+
+        It is when it sounds finished; and, for it often is in spite of how it sounds, when the silence is as
+        long as would be enough if it did.
+        """
+        utterance, detection = self.utterance, self._detection
+        if utterance is None or utterance.manual or utterance.speculated or detection is None:
+            return False
+        silence = self.clock - self._detector.silence_started
+        return utterance.sounds_finished or silence >= ms_to_samples(detection.short_silence_ms)
 
     @property
     def too_long(self) -> bool:

@@ -178,6 +178,8 @@ class Session:
                 self._answering.discard()
             case Signal.END:
                 self._end_turn(now)
+            case None:
+                self._speculate()
         if self._listening.too_long:
             self._answering.discard()
             self._commit(*self._listening.split())
@@ -189,7 +191,16 @@ class Session:
             return
         if self._listening.silence_is_enough:
             self._end_turn(now)
-        elif self._limits.speculative and self._answers_turns and not self._answering.busy:
+        else:
+            self._speculate()
+
+    def _speculate(self) -> None:
+        """Start to think if the turn is likely over; nobody hears of it until it is."""
+        utterance = self._listening.utterance
+        if not self._limits.speculative or not self._answers_turns or self._answering.busy:
+            return
+        if utterance is not None and self._listening.may_speculate:
+            utterance.speculated = True
             self._listening.show(self._choose_pictures())
             self._answering.start(speculative=True)
 

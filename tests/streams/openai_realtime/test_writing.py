@@ -272,9 +272,23 @@ def test_errors(show):
         "param": "item_id",
         "event_id": "e",
     }
-    [dropped] = show(Dropped("picture", 1_200, "too many came at once."))
-    assert dropped["error"]["code"] == "picture_dropped"
-    assert "1,200 pictures" in dropped["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (Dropped("picture", 1_200, "too many came at once."), "1,200 pictures were dropped: too many"),
+        (Dropped("picture", 1, "it came too soon"), "1 picture was dropped: it came too soon."),
+        (Dropped("audio", 480, "the buffer is full"), "480 samples of audio were dropped: the buffer"),
+        (Dropped("speech", 2, "nobody read them"), "2 pieces of the answer were dropped: nobody"),
+    ],
+)
+def test_what_was_dropped_is_told(show, output, message):
+    [event] = show(output)
+    assert event["error"]["code"] == f"{output.what}_dropped"
+    assert event["error"]["message"].startswith(message)
+    assert event["error"]["message"].endswith(".")
+    assert not event["error"]["message"].endswith("..")
 
 
 def test_an_error_of_the_server_names_the_event_that_caused_it(codec):

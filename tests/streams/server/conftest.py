@@ -49,6 +49,7 @@ class ObedientRuntime:
         self._outputs: asyncio.Queue[Output | None] = asyncio.Queue()
         self._closed = asyncio.Event()
         self._broken: Exception | None = None
+        self.hangs = False
 
     async def receive(self, event: ClientEvent) -> None:
         self.received.append(event)
@@ -92,6 +93,8 @@ class ObedientRuntime:
             self.closed_with = reason
             self._outputs.put_nowait(None)
             self._closed.set()
+        if self.hangs:
+            await asyncio.Event().wait()
 
 
 class Service:

@@ -406,6 +406,15 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_end(start_servic
     raw.close()
 
 
+async def test_a_session_that_hangs_does_not_hold_up_the_end(start_service):
+    service = await start_service(close_timeout_s=0.05)
+    _, session_id = await service.open()
+    service.runtimes[session_id].hangs = True
+    service.server.stop()
+    await service.task
+    assert len(service.server.sessions) == 0
+
+
 async def test_sigterm_stops_the_server(make_service, read_to_close):
     service = make_service()
     task = asyncio.create_task(serve(service.server))

@@ -255,6 +255,22 @@ class TestSpeculation:
         assert len(driver.all(ResponseStarted)) == 1
         assert driver.all(AudioDelta) == []
 
+    def test_thinking_starts_in_a_longer_silence_even_if_the_turn_sounds_unfinished(self):
+        driver = SessionDriver()
+        driver.speech(1_000)
+        driver.silence(160)
+        driver.estimate(0.1)
+        driver.silence(96)
+        assert not driver.requests
+        driver.silence(96)
+        assert driver.newest.speculative
+        driver.answer("it is three")
+        driver.silence(300)
+        assert AudioCommitted not in kinds(driver.outputs)
+        driver.silence(200)
+        assert driver.last(ResponseEnded).status == "completed"
+        assert len(driver.requests) == 1
+
     def test_it_can_be_off(self):
         driver = SessionDriver(limits=SessionLimits(speculative=False))
         driver.say_turn()

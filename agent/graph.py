@@ -1,0 +1,35 @@
+"""The graph of an answer: perceive, think, act as often as needed, speak."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from hearsight.agent.nodes.act import act, after_act
+from hearsight.agent.nodes.perceive import after_perceive, perceive
+from hearsight.agent.nodes.speak import speak
+from hearsight.agent.nodes.think import after_think, think
+from hearsight.agent.turn import State, Turn
+
+Graph: TypeAlias = CompiledStateGraph[State, Turn, State, State]
+
+
+def build_graph() -> Graph:
+    """Compile the graph.
+
+    Run with a `Turn` as its context, it streams the answer's events in ``stream_mode="custom"``; it holds
+    nothing between runs, so that one serves all sessions.
+    """
+    graph = StateGraph(State, context_schema=Turn)
+    graph.add_node("perceive", perceive)
+    graph.add_node("think", think)
+    graph.add_node("act", act)
+    graph.add_node("speak", speak)
+    graph.add_edge(START, "perceive")
+    graph.add_conditional_edges("perceive", after_perceive, ["think", "speak"])
+    graph.add_conditional_edges("think", after_think, ["think", "act", "speak"])
+    graph.add_conditional_edges("act", after_act, ["think", "speak"])
+    graph.add_edge("speak", END)
+    return graph.compile(name="hearsight")

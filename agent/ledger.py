@@ -1,0 +1,290 @@
+"""Who holds which tokens of the context, and how room is made when there is too little.
+
+Room is made in a written order, and only as far as needed: duplicate pictures go, old pictures become their
+captions, old utterances their transcripts, and at last the oldest turns a summary. Instructions, tools and
+the newest turn are pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from hearsight.agent.context import SUMMARY_ID, Context
+from hearsight.agent.messages import Block, blocks, human, made_call, text_block
+from hearsight.agent.models.base import TokenCounter
+from hearsight.streams.errors import EngineError
+from hearsight.streams.events import Usage
+from hearsight.tools.calls import ToolSpec
+
+CONTEXT_LIMIT = 32_768
+"""Tokens that Gemma 3n was trained on."""
+PICTURE_TOKENS = 256
+"""Soft tokens that Gemma 3n makes of a picture, whatever its size."""
+SLACK = 1 / 8
+"""Share of the limit that is freed beyond need: a cache whose prefix changed has to be filled anew, which is
+better done once in a while than at every turn."""
+SUMMARY_WORDS = 12
+"""Words that a summary keeps of a message."""
+SUMMARY_LINES = 24
+"""Turns that a summary still names."""
+
+
+def audio_tokens(samples: int) -> int:
+    """Soft tokens that Gemma 3n makes of an utterance, counted exactly: one per 16 frames begun.
+
+    Args:
+        samples: Length at 16 kHz. Frames are 513 samples long and start every 160.
+    """
+    frames = (samples - 513) // 160 + 1 if samples >= 513 else 0
+    return -(-frames // 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens by kind."""
+
+    text: int = 0
+    audio: int = 0
+    image: int = 0
+    tools: int = 0
+    """Descriptions of tools, their calls and results."""
+    system: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of all kinds."""
+        return sum(getattr(self, kind.name) for kind in fields(self))
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(*(getattr(self, kind.name) + getattr(other, kind.name) for kind in fields(self)))
+
+    def usage(self, *, cached: int = 0, output: int = 0, limit: int = CONTEXT_LIMIT) -> Usage:
+        """As a response reports it."""
+        return Usage(
+            input_text=self.text + self.tools + self.system,
+            input_audio=self.audio,
+            input_image=self.image,
+            input_cached=cached,
+            output_text=output,
+            context_limit=limit,
+        )
+
+
+class Ledger:
+    """Counts a conversation as its engine's own prompt would, and keeps it within the limit.
+
+    Args:
+        counter: The engine's way of counting.
+        limit: Tokens of prompt and answer together.
+        reserve: Tokens kept free for the answer.
+    """
+
+    def __init__(self, counter: TokenCounter, *, limit: int = CONTEXT_LIMIT, reserve: int = 1024) -> None:
+        self._counter = counter
+        self._limit = limit
+        self._reserve = reserve
+        self._counted: dict[str, tuple[BaseMessage, Tokens]] = {}
+
+    @property
+    def limit(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self._limit
+
+    @property
+    def budget(self) -> int:
+        """Tokens that a prompt may have."""
+        return self._limit - self._reserve
+
+    def head(self, instructions: str, tools: Sequence[ToolSpec]) -> Tokens:
+        """Tokens of what stands before the conversation."""
+        return Tokens(
+            system=self._counter.system(instructions), tools=self._counter.tools(tools) if tools else 0
+        )
+
+    def message(self, message: BaseMessage) -> Tokens:
+        """Tokens of one message, wrapper included."""
+        known = self._counted.get(message.id or "")
+        if known is not None and known[0] is message:
+            return known[1]
+        tokens = self._fresh(message)
+        if message.id:
+            self._counted[message.id] = (message, tokens)
+        return tokens
+
+    def count(self, messages: Sequence[BaseMessage]) -> Tokens:
+        """Tokens of a conversation."""
+        present = {message.id for message in messages}
+        for gone in self._counted.keys() - present:
+            del self._counted[gone]
+        return sum((self.message(message) for message in messages), Tokens())
+
+    def make_room(self, context: Context, head: Tokens) -> Tokens:
+        """Reduce a conversation until it fits.
+
+        Returns:
+            Tokens of head and conversation as they are now.
+
+        Raises:
+            EngineError: What is pinned does not fit by itself.
+        """
+        used = head + self.count(context.for_model())
+        if used.total <= self.budget:
+            return used
+        goal = self.budget - int(self._limit * SLACK)
+        excess = used.total - goal
+        for reduced in (_without_duplicates, _with_captions, _with_transcripts):
+            for shorter in reduced(context.messages):
+                excess -= self._rewrite(context, shorter)
+                if excess <= 0:
+                    return head + self.count(context.for_model())
+        return self._drop_turns(context, head, goal)
+
+    def _rewrite(self, context: Context, shorter: BaseMessage) -> int:
+        """Put the shorter version in place, if it is one; returns the tokens gained."""
+        original = context.get(shorter.id or "")
+        gained = self._fresh(original).total - self._fresh(shorter).total if original is not None else 0
+        if gained <= 0:
+            return 0
+        context.rewrite(shorter)
+        return gained
+
+    def _drop_turns(self, context: Context, head: Tokens, goal: int) -> Tokens:
+        used = head + self.count(context.for_model())
+        starts = turn_starts(context.messages)
+        while used.total > goal and len(starts) > 1:
+            end = self._turns_worth(context.messages, starts, used.total - goal)
+            context.condense(end, summarize(context.messages[:end]))
+            used = head + self.count(context.for_model())
+            starts = turn_starts(context.messages)
+        if used.total > self.budget:
+            raise EngineError(
+                f"This is too much at once: with the instructions and tools it takes {used.total:,} tokens, "
+                f"and {self.budget:,} fit. Send less text, audio or pictures in one turn.",
+                code="context_length_exceeded",
+            )
+        return used
+
+    def _turns_worth(self, messages: Sequence[BaseMessage], starts: Sequence[int], excess: int) -> int:
+        """End of the fewest oldest turns that hold so many tokens; never reaches into the newest."""
+        end = 0
+        for start in starts[1:]:
+            excess -= sum(self.message(message).total for message in messages[end:start])
+            end = start
+            if excess <= 0:
+                break
+        return end
+
+    def _fresh(self, message: BaseMessage) -> Tokens:
+        return sum((self._block(message, block) for block in blocks(message)), self._wrapper(message))
+
+    def _wrapper(self, message: BaseMessage) -> Tokens:
+        overhead = self._counter.message_overhead
+        if isinstance(message, SystemMessage):
+            return Tokens(system=overhead)
+        if isinstance(message, AIMessage) and message.tool_calls:
+            call = message.tool_calls[0]
+            return Tokens(tools=overhead + self._counter.call(call["name"], call["args"]))
+        if isinstance(message, ToolMessage):
+            return Tokens(tools=overhead)
+        return Tokens(text=overhead)
+
+    def _block(self, message: BaseMessage, block: Block) -> Tokens:
+        if block["type"] == "audio":
+            return Tokens(audio=self._counter.audio(block["samples"], block["transcript"]))
+        if block["type"] == "image":
+            return Tokens(image=self._counter.picture(block["caption"]))
+        tokens = self._counter.text(block["text"])
+        if isinstance(message, SystemMessage):
+            return Tokens(system=tokens)
+        return Tokens(tools=tokens) if isinstance(message, ToolMessage) else Tokens(text=tokens)
+
+
+def turn_starts(messages: Sequence[BaseMessage]) -> list[int]:
+    """Where turns begin: at a user's message that follows something else."""
+    return [
+        at
+        for at, message in enumerate(messages)
+        if isinstance(message, HumanMessage) and (at == 0 or not isinstance(messages[at - 1], HumanMessage))
+    ]
+
+
+def summarize(messages: Sequence[BaseMessage]) -> str:
+    """A few words of each of the oldest turns, for the place where they stood.
+
+    Args:
+        messages: The oldest ones, possibly beginning with an earlier summary, whose lines are kept.
+    """
+    lines: list[str] = []
+    for message in messages:
+        if message.id == SUMMARY_ID:
+            lines += str(message.content).splitlines()[1:]
+        elif isinstance(message, SystemMessage):
+            lines.append(f"- {message.content}")
+        elif isinstance(message, HumanMessage):
+            lines.append(f'- user: "{_beginning(" ".join(_spoken(message)))}"')
+        elif isinstance(message, AIMessage) and made_call(message) is None and message.content:
+            lines.append(f'- you: "{_beginning(str(message.content))}"')
+    return "\n".join(["Earlier in this conversation, shortened:", *lines[-SUMMARY_LINES:]])
+
+
+def _spoken(message: BaseMessage) -> Iterator[str]:
+    for block in blocks(message):
+        text = block.get("text") or block.get("transcript") or block.get("caption")
+        if text:
+            yield text
+
+
+def _beginning(text: str) -> str:
+    words = text.split()
+    return " ".join(words[:SUMMARY_WORDS]) + (" …" if len(words) > SUMMARY_WORDS else "")
+
+
+def _newest_turn(messages: Sequence[BaseMessage]) -> int:
+    starts = turn_starts(messages)
+    return starts[-1] if starts else len(messages)
+
+
+def _without_duplicates(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+    """Pictures that are shown again later, oldest first."""
+    counts: dict[str, int] = {}
+    for message in messages:
+        for block in blocks(message):
+            if block["type"] == "image":
+                counts[block["file_id"]] = counts.get(block["file_id"], 0) + 1
+    for message in messages[: _newest_turn(messages)]:
+        kept = []
+        for block in blocks(message):
+            if block["type"] == "image" and counts[block["file_id"]] > 1:
+                counts[block["file_id"]] -= 1
+            else:
+                kept.append(block)
+        if len(kept) < len(blocks(message)):
+            yield human(message.id or "", kept)
+
+
+def _with_captions(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+    """Old pictures as what they showed."""
+    yield from _replaced(
+        messages, "image", lambda block: f"[picture: {block['caption'] or 'no longer kept'}]"
+    )
+
+
+def _with_transcripts(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+    """Old utterances as what was said, where that is known."""
+    yield from _replaced(messages, "audio", lambda block: block["transcript"])
+
+
+def _replaced(
+    messages: Sequence[BaseMessage], kind: str, text_of: Callable[[Block], str | None]
+) -> Iterator[BaseMessage]:
+    for message in messages[: _newest_turn(messages)]:
+        found = blocks(message)
+        texts = [text_of(block) if block["type"] == kind else None for block in found]
+        if any(texts):
+            yield human(
+                message.id or "",
+                [text_block(text) if text else block for block, text in zip(found, texts, strict=True)],
+            )

@@ -1,0 +1,303 @@
+"""An engine that follows a script: deterministic, instant, and strict about steps left over.
+
+For tests and demonstrations. Every round of generation takes the next step of the script::
+
+    [[steps]]
+    say = "Let me look."
+
+    [[steps]]
+    call = "set_timer"
+    arguments = { seconds = 600, label = "tea" }
+
+    [[steps]]
+    error = "The model failed."
+
+What is heard and seen is taken from the script as well: ``transcripts`` and ``captions`` are lists used in
+order, and a picture or utterance beyond their end reads as empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tomllib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hearsight.agent.models.base import Capabilities, Delta, GenerateRequest, GenerationEnd, Transcription
+from hearsight.config.errors import ConfigError
+from hearsight.streams.errors import EngineError
+from hearsight.streams.events import INPUT_RATE_HZ, Detail, Picture, Samples
+from hearsight.tools.calls import ToolSpec
+
+TEXT_ONLY = Capabilities(audio=False, pictures=False)
+_TOKEN = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
+
+
+class Step(BaseModel):
+    """What one round of generation gives: exactly one of ``say``, ``call``, ``chunks`` and ``error``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    say: str | None = None
+    """Text, split into tokens."""
+    call: str | None = None
+    """Name of a tool; written as a call with ``arguments``."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    chunks: tuple[str, ...] | None = None
+    """Text, split as it stands."""
+    error: str | None = None
+    """The engine fails with these words."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Step:
+        given = [name for name in ("say", "call", "chunks", "error") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("a step has exactly one of say, call, chunks and error")
+        return self
+
+
+class Script(BaseModel):
+    """What a scripted engine will do, in order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: tuple[Step, ...] = ()
+    transcripts: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    context_limit: int = Field(32_768, ge=256)
+
+    @classmethod
+    def load(cls, path: Path) -> Script:
+        """Read a script from a TOML or JSON file.
+
+        Raises:
+            ConfigError: It cannot be read, or is no script.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            return cls.model_validate(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+        except OSError as error:
+            raise ConfigError(f"The script {path} cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"The script {path} cannot be used: {place}: {first['msg']}.") from error
+        except ValueError as error:
+            raise ConfigError(f"The script {path} is neither TOML nor JSON: {error}.") from error
+
+
+def split_tokens(text: str) -> list[str]:
+    """Text in pieces of up to four letters: ``"".join(split_tokens(text)) == text``."""
+    return _TOKEN.findall(text)
+
+
+def python_call(name: str, arguments: dict[str, Any]) -> str:
+    """A call as a model writes it: ``set_timer(seconds=600)``."""
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+
+
+class ScriptedCounter:
+    """Counts the pieces of `split_tokens`, and media as Gemma 3n does."""
+
+    message_overhead = 4
+
+    def text(self, text: str) -> int:
+        """Pieces of a text."""
+        return len(split_tokens(text))
+
+    def audio(self, samples: int, transcript: str | None) -> int:
+        """One per 160 ms begun, and two around them."""
+        return 2 + -(-samples // (INPUT_RATE_HZ * 16 // 100))
+
+    def picture(self, caption: str | None) -> int:
+        """As many as Gemma 3n makes, and two around them."""
+        return 258
+
+    def call(self, name: str, arguments: dict[str, Any]) -> int:
+        """Pieces of the call."""
+        return self.text(python_call(name, arguments))
+
+    def system(self, instructions: str) -> int:
+        """Pieces of the instructions."""
+        return self.message_overhead + self.text(instructions)
+
+    def tools(self, tools: Sequence[ToolSpec]) -> int:
+        """Pieces of names, descriptions and schemas."""
+        return sum(
+            self.text(f"{tool.name} {tool.description} {json.dumps(tool.parameters)}") for tool in tools
+        )
+
+
+@dataclass(slots=True)
+class ScriptedConversation:
+    """One session of a scripted engine.
+
+    Attributes:
+        requests: Every request for an answer, in order.
+        prefilled: Every request that was announced.
+        heard: Samples at 16 kHz by item.
+        seen: Keys of pictures, in order.
+    """
+
+    engine: ScriptedEngine
+    requests: list[GenerateRequest] = field(default_factory=list)
+    prefilled: list[GenerateRequest] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    closed: bool = False
+    active: int = 0
+    """Generations that have begun and not ended."""
+    _transcripts: dict[str, str] = field(default_factory=dict)
+    _captions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counter(self) -> ScriptedCounter:
+        """See ``Conversation``."""
+        return ScriptedCounter()
+
+    def hear(self, item_id: str, samples: Samples) -> None:
+        """Note how much was heard."""
+        self.heard[item_id] = self.heard.get(item_id, 0) + samples.size
+        self._transcripts.pop(item_id, None)
+
+    def see(self, picture: Picture) -> None:
+        """Note what was seen."""
+        self.seen.append(picture.key)
+
+    def forget(self, file_id: str) -> None:
+        """Drop an utterance or a picture."""
+        self.heard.pop(file_id, None)
+        self._transcripts.pop(file_id, None)
+        self._captions.pop(file_id, None)
+
+    async def transcribe(self, item_id: str) -> Transcription:
+        """The script's next transcript; asked again about the same audio, the same one."""
+        await asyncio.sleep(0)
+        if item_id not in self._transcripts:
+            self._transcripts[item_id] = self.engine.next_transcript()
+        return Transcription(self._transcripts[item_id], self.heard.get(item_id, 0) / INPUT_RATE_HZ)
+
+    async def caption(self, file_id: str) -> str:
+        """The script's next caption; asked again about the same picture, the same one."""
+        await asyncio.sleep(0)
+        if file_id not in self._captions:
+            self._captions[file_id] = self.engine.next_caption()
+        return self._captions[file_id]
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Note the request."""
+        self.prefilled.append(request)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """Follow the next step, one token per turn of the event loop."""
+        self.requests.append(request)
+        tokens = self.engine.next_tokens()
+        self.active += 1
+        try:
+            for number, token in enumerate(tokens):
+                await asyncio.sleep(0)
+                if number >= request.max_tokens:
+                    yield GenerationEnd("length", output_tokens=number)
+                    return
+                yield token
+            yield GenerationEnd("stop", output_tokens=len(tokens))
+        finally:
+            self.active -= 1
+
+    async def describe(self, picture: Picture, question: str, detail: Detail) -> str:
+        """The picture's caption."""
+        return await self.caption(picture.key)
+
+    async def read_text(self, picture: Picture) -> str:
+        """The picture's caption."""
+        return await self.caption(picture.key)
+
+    async def aclose(self) -> None:
+        """Note that the session is over."""
+        self.closed = True
+
+
+class ScriptedEngine:
+    """Follows a script, shared by all its sessions.
+
+    Args:
+        script: The script, or just its steps.
+        capabilities: What it claims to take in as it is.
+        tokenize: How texts are split.
+
+    Attributes:
+        conversations: Those that were opened, in order.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self,
+        script: Script | Iterable[Step] = (),
+        *,
+        capabilities: Capabilities = TEXT_ONLY,
+        tokenize: Callable[[str], list[str]] = split_tokens,
+    ) -> None:
+        script = script if isinstance(script, Script) else Script(steps=tuple(script))
+        self.capabilities = capabilities
+        self.context_limit = script.context_limit
+        self.conversations: list[ScriptedConversation] = []
+        self.closed = False
+        self._tokenize = tokenize
+        self._steps = deque(script.steps)
+        self._transcripts = deque(script.transcripts)
+        self._captions = deque(script.captions)
+
+    def open(self, session_id: str) -> ScriptedConversation:
+        """A session's own conversation."""
+        self.conversations.append(ScriptedConversation(self))
+        return self.conversations[-1]
+
+    async def aclose(self) -> None:
+        """Note that the engine is done with."""
+        self.closed = True
+
+    @property
+    def unused(self) -> tuple[Step, ...]:
+        """Steps that nobody has asked for."""
+        return tuple(self._steps)
+
+    def expect_used(self) -> None:
+        """Insist that the script was followed to its end.
+
+        Raises:
+            AssertionError: Steps are left over.
+        """
+        if self._steps:
+            raise AssertionError(f"{len(self._steps)} steps of the script were not used: {list(self._steps)}")
+
+    def next_tokens(self) -> list[str]:
+        """Tokens of the next step.
+
+        Raises:
+            EngineError: The step is an error, or there is none.
+        """
+        if not self._steps:
+            raise EngineError("The script has no more answers.", code="script_exhausted")
+        step = self._steps.popleft()
+        if step.error is not None:
+            raise EngineError(step.error)
+        if step.chunks is not None:
+            return list(step.chunks)
+        text = python_call(step.call, step.arguments) if step.call is not None else step.say or ""
+        return self._tokenize(text)
+
+    def next_transcript(self) -> str:
+        """The next transcript, empty at the end."""
+        return self._transcripts.popleft() if self._transcripts else ""
+
+    def next_caption(self) -> str:
+        """The next caption, empty at the end."""
+        return self._captions.popleft() if self._captions else ""

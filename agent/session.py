@@ -1,0 +1,321 @@
+"""The agent behind a session: one per process, and one side of it for every session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from hearsight.agent.answer import Answer
+from hearsight.agent.camera import SessionCamera
+from hearsight.agent.context import Context
+from hearsight.agent.graph import Graph, build_graph
+from hearsight.agent.ledger import CONTEXT_LIMIT, Ledger
+from hearsight.agent.messages import audio_file_id
+from hearsight.agent.models.base import Engine, GenerateRequest
+from hearsight.agent.tool_runs import ToolRuns
+from hearsight.agent.turn import AnswerLimits, State, Turn
+from hearsight.agent.voice.base import Voice
+from hearsight.streams.errors import EngineError, HearsightError
+from hearsight.streams.events import (
+    AgentEvent,
+    AnswerFailed,
+    AnswerSpeech,
+    AnswerText,
+    AudioContent,
+    FunctionTool,
+    ImageContent,
+    InsertItem,
+    Item,
+    KeepHeard,
+    Picture,
+    RemoveItem,
+    ResponseRequest,
+    Samples,
+    SessionConfig,
+)
+from hearsight.streams.ports import Host
+from hearsight.tools.context import ToolContext
+from hearsight.tools.errors import ToolError
+from hearsight.tools.memory import MemoryStore
+from hearsight.tools.registry import ToolRegistry
+from hearsight.tools.timers import Timer, Timers
+
+_log = structlog.get_logger(__name__)
+BROKEN = "Something went wrong while answering. Please say it again."
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What whoever runs the service decides.
+
+    Attributes:
+        instructions: System prompt of a session that brings none.
+        context_limit: Tokens of prompt and answer together; the engine's own limit holds, too.
+        reserve_tokens: Of these, kept free for the answer.
+    """
+
+    instructions: str = ""
+    context_limit: int = CONTEXT_LIMIT
+    reserve_tokens: int = 1024
+    answer: AnswerLimits = field(default_factory=AnswerLimits)
+
+
+class HearsightAgent:
+    """Implements ``hearsight.streams.ports.Agent``.
+
+    Args:
+        engine: Hears, sees and writes.
+        voice: Speaks.
+        registry: The built-in tools.
+        memory: What ``remember`` and ``recall`` work on.
+        settings: See `AgentSettings`.
+        now: The time where the user is, aware.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        voice: Voice,
+        registry: ToolRegistry,
+        memory: MemoryStore,
+        settings: AgentSettings = AgentSettings(),
+        *,
+        now: Callable[[], datetime] = _local_now,
+    ) -> None:
+        self.engine = engine
+        self.voice = voice
+        self.registry = registry
+        self.memory = memory
+        self.settings = settings
+        self.now = now
+        self.graph: Graph = build_graph()
+
+    def open(self, session_id: str, host: Host) -> HearsightAgentSession:
+        """A session's own agent."""
+        return HearsightAgentSession(self, session_id, host)
+
+    async def aclose(self) -> None:
+        """Close the engine, the voice and the memory."""
+        await self.engine.aclose()
+        await self.voice.aclose()
+        await self.memory.aclose()
+
+
+class HearsightAgentSession:
+    """Implements ``hearsight.streams.ports.AgentSession``."""
+
+    def __init__(self, agent: HearsightAgent, session_id: str, host: Host) -> None:
+        self._agent = agent
+        self._session_id = session_id
+        self._context = Context()
+        self._conversation = agent.engine.open(session_id)
+        limit = min(agent.settings.context_limit, agent.engine.context_limit)
+        self._ledger = Ledger(
+            self._conversation.counter, limit=limit, reserve=min(agent.settings.reserve_tokens, limit // 2)
+        )
+        self._timers = Timers(self._announcer(host), session_id=session_id)
+        camera = SessionCamera(host, self._conversation, agent.now)
+        self._tool_runs = ToolRuns(
+            ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id
+        )
+        self._config = SessionConfig()
+        self._confirmed: dict[int, asyncio.Event] = {}
+        self._prefill: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def context(self) -> Context:
+        """The conversation as the model sees it."""
+        return self._context
+
+    # --- what the session tells ---------------------------------------------------------------------------
+
+    def configure(self, config: SessionConfig) -> None:
+        """Take over instructions, tools and voice, and warm the model with them."""
+        self._config = config
+        self._warm()
+
+    def hear(self, item_id: str, samples: Samples) -> None:
+        """More of an utterance, 16 kHz; its beginning is the time to warm the model with what came before."""
+        if not self._context.heard_samples(item_id):
+            self._warm()
+        self._context.hear(item_id, samples.size)
+        self._conversation.hear(item_id, samples)
+
+    def see(self, item_id: str, picture: Picture) -> None:
+        """A picture that belongs to the utterance being spoken."""
+        self._context.see(item_id, picture.key)
+        self._conversation.see(picture)
+
+    def forget(self, item_id: str) -> None:
+        """Throw an utterance away that was never committed."""
+        self._context.forget(item_id)
+        self._conversation.forget(item_id)
+
+    def edit(self, edit: InsertItem | RemoveItem | KeepHeard) -> None:
+        """Change the context; what cannot be followed is logged, for the session has already checked it."""
+        try:
+            if isinstance(edit, InsertItem):
+                self._take_media(edit.item)
+                self._context.insert(edit.item, edit.after)
+            elif isinstance(edit, RemoveItem):
+                self._context.remove(edit.item_id)
+                self._conversation.forget(edit.item_id)
+            else:
+                self._context.keep_heard(edit.item_id, edit.text)
+        except HearsightError as error:
+            _log.warning("edit not followed", session_id=self._session_id, reason=error.message)
+
+    def _take_media(self, item: Item) -> None:
+        for index, part in enumerate(item.content):
+            if isinstance(part, ImageContent):
+                self._conversation.see(part.picture)
+            elif isinstance(part, AudioContent) and part.samples is not None and part.transcript is None:
+                self._conversation.hear(audio_file_id(item.id, index), part.samples)
+
+    async def transcribe(self, item_id: str) -> tuple[str, float]:
+        """What was said in an item, and how long it lasted in seconds.
+
+        Raises:
+            EngineError: The transcript could not be made.
+        """
+        heard = await self._conversation.transcribe(item_id)
+        self._context.set_transcript(item_id, heard.text)
+        return heard.text, heard.duration_s
+
+    # --- answering ----------------------------------------------------------------------------------------
+
+    def respond(self, request: ResponseRequest) -> AsyncGenerator[AgentEvent]:
+        """Answer; the last event is ``AnswerFinished`` or ``AnswerFailed``. Closing the iterator stops it."""
+        confirmed = asyncio.Event()
+        if request.speculative:
+            self._context.assume_committed(request.generation)
+            self._confirmed[request.generation] = confirmed
+        else:
+            confirmed.set()
+        return self._respond(request, confirmed)
+
+    async def _respond(
+        self, request: ResponseRequest, confirmed: asyncio.Event
+    ) -> AsyncGenerator[AgentEvent]:
+        answer: Answer | None = None
+        try:
+            turn = self._turn(request, confirmed)
+            answer = turn.answer
+            async with aclosing(self._events(turn)) as events:
+                async for event in events:
+                    yield event
+                    # Only now has the session taken it: what it never got stands in no context.
+                    if isinstance(event, AnswerText | AnswerSpeech):
+                        turn.record.add_text(event.item_id, event.text, event.generation)
+        except HearsightError as error:
+            yield AnswerFailed(request.generation, error.code, error.message)
+        except ToolError as error:
+            yield AnswerFailed(request.generation, "invalid_tools", error.message)
+        # The boundary at which a bug ends the answer and not the session; the log has the traceback.
+        except Exception:
+            _log.exception("answer failed", session_id=self._session_id, generation=request.generation)
+            yield AnswerFailed(request.generation, EngineError.code, BROKEN)
+        finally:
+            self._confirmed.pop(request.generation, None)
+            if answer is not None:
+                await answer.aclose()
+
+    async def _events(self, turn: Turn) -> AsyncGenerator[AgentEvent]:
+        # Each round takes two steps; langgraph's own limit would cut long chains of calls short.
+        steps = 2 * turn.limits.max_tool_rounds + 8
+        stream: Any = self._agent.graph.astream(
+            State(messages=[]), {"recursion_limit": steps}, context=turn, stream_mode="custom"
+        )
+        async with aclosing(stream) as events:
+            async for event in events:
+                yield event
+
+    def confirm(self, generation: int) -> None:
+        """A speculative response is now real: tools with side effects may run."""
+        if (confirmed := self._confirmed.get(generation)) is not None:
+            confirmed.set()
+
+    def discard(self, generation: int) -> None:
+        """Undo a stopped speculative response as if it had never run."""
+        self._context.discard(generation)
+
+    async def aclose(self) -> None:
+        """Stop everything that belongs to the session; idempotent."""
+        self._closed = True
+        if self._prefill is not None:
+            self._prefill.cancel()
+            await asyncio.gather(self._prefill, return_exceptions=True)
+        await self._timers.aclose()
+        await self._tool_runs.aclose()
+        await self._conversation.aclose()
+
+    # --- parts --------------------------------------------------------------------------------------------
+
+    def _turn(self, request: ResponseRequest, confirmed: asyncio.Event) -> Turn:
+        source = self._context
+        if request.input is not None:
+            source = Context()
+            for item in request.input:
+                self._take_media(item)
+                source.insert(item)
+        elif request.detached:
+            source = self._context.copy()
+        record = source if request.detached else self._context
+        return Turn(
+            request=request,
+            source=source,
+            record=record,
+            conversation=self._conversation,
+            capabilities=self._agent.engine.capabilities,
+            ledger=self._ledger,
+            registry=self._registry(request.tools),
+            tool_runs=self._tool_runs,
+            answer=Answer(request, self._agent.voice, record),
+            instructions=self._instructions(request.instructions),
+            transcribe=self._transcript,
+            limits=self._agent.settings.answer,
+            confirmed=confirmed,
+        )
+
+    async def _transcript(self, file_id: str) -> str:
+        return (await self._conversation.transcribe(file_id)).text
+
+    def _instructions(self, own: str | None) -> str:
+        return own or self._config.instructions or self._agent.settings.instructions
+
+    def _registry(self, tools: tuple[FunctionTool, ...]) -> ToolRegistry:
+        return self._agent.registry.with_client_tools(tools) if tools else self._agent.registry
+
+    def _warm(self) -> None:
+        """Let the model read the conversation so far while the user is speaking."""
+        if self._closed or (self._prefill is not None and not self._prefill.done()):
+            return
+        self._prefill = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        try:
+            tools = self._registry(self._config.tools).specs() if self._config.tool_choice != "none" else ()
+            await self._conversation.prefill(
+                GenerateRequest(tuple(self._context.for_model()), self._instructions(None), tools)
+            )
+        except (HearsightError, ToolError) as error:
+            # Nothing is lost but time: the answer reports what is wrong, if it still is.
+            _log.warning("prefill failed", session_id=self._session_id, reason=error.message)
+
+    @staticmethod
+    def _announcer(host: Host) -> Callable[[Timer], Any]:
+        async def announce(timer: Timer) -> None:
+            host.announce(timer.announcement)
+
+        return announce

@@ -1,0 +1,84 @@
+"""The optional parts of the installation: which packages each extra brings, and which engine needs which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Final
+
+from packaging.requirements import Requirement
+
+from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.settings import Settings
+
+ENGINES: Final = {"embedded": "embedded", "scripted": None}
+"""Engines of this version, and the extra that each needs."""
+CORE: Final = ""
+"""In place of an extra's name: what is always installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that Hearsight asks for."""
+
+    name: str
+    wanted: str
+    """Its version specifier, such as ``==1.2.1``."""
+    installed: str | None
+    """The version that is here, None where there is none."""
+    fits: bool
+    """Whether that version is one of those wanted."""
+
+
+def packages_of(extra: str) -> list[Package]:
+    """The packages of an extra, or of the core, and what is installed of them."""
+    found = []
+    for text in metadata.requires("hearsight") or ():
+        requirement = Requirement(text)
+        if _belongs_to(requirement, extra):
+            found.append(_look_up(requirement))
+    return found
+
+
+def missing_from(extra: str) -> list[str]:
+    """Names of the packages of an extra that are not installed."""
+    return [package.name for package in packages_of(extra) if package.installed is None]
+
+
+def require_engine(settings: Settings) -> None:
+    """Insist that the configured engine can run in this installation.
+
+    Raises:
+        ConfigError: This version has no such engine.
+        StartupError: Its extra is not installed.
+    """
+    name = settings.engine.name
+    if name not in ENGINES:
+        raise ConfigError(
+            f"The engine {name} is not part of this version (engine.name); take embedded, which runs on any "
+            "machine without an account."
+        )
+    extra = ENGINES[name]
+    if extra and (missing := missing_from(extra)):
+        raise StartupError(
+            f"The {name} engine needs packages that are not installed ({', '.join(missing)}): "
+            f"run `pip install 'hearsight[{extra}]'`."
+        )
+
+
+def _belongs_to(requirement: Requirement, extra: str) -> bool:
+    if requirement.marker is None:
+        return extra == CORE
+    in_core = requirement.marker.evaluate({"extra": CORE})
+    if extra == CORE:
+        return in_core
+    return not in_core and requirement.marker.evaluate({"extra": extra})
+
+
+def _look_up(requirement: Requirement) -> Package:
+    wanted = str(requirement.specifier)
+    try:
+        installed = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return Package(requirement.name, wanted, None, fits=False)
+    return Package(requirement.name, wanted, installed, requirement.specifier.contains(installed, True))
