@@ -13,7 +13,13 @@ from hearsight.agent.models.gemma3n.decoder import TextDecoder
 from hearsight.agent.models.gemma3n.embedding import TokenEmbedder
 from hearsight.agent.models.gemma3n.mel import Waveform
 from hearsight.agent.models.gemma3n.pictures import PictureEncoder
-from hearsight.agent.models.gemma3n.prompt import GEMMA3N_MARKUP, AudioPadding, AudioToken, PromptBuilder, Token
+from hearsight.agent.models.gemma3n.prompt import (
+    GEMMA3N_MARKUP,
+    AudioPadding,
+    AudioToken,
+    PromptBuilder,
+    Token,
+)
 from hearsight.agent.models.gemma3n.sampling import SamplingSettings
 
 PADDED_CLIP_TOKENS = 188
@@ -69,10 +75,11 @@ class Gemma3nAdapter:
         self._step_tokens = step_tokens
         self.context_limit: int = model.config.text_config.max_position_embeddings
         settings = model.generation_config
+        usual = SamplingSettings()
         self.sampling = SamplingSettings(
-            temperature=settings.temperature or 1.0,
-            top_k=settings.top_k or SamplingSettings.top_k,
-            top_p=settings.top_p or SamplingSettings.top_p,
+            temperature=settings.temperature or usual.temperature,
+            top_k=settings.top_k or usual.top_k,
+            top_p=settings.top_p or usual.top_p,
         )
         turn_end = processor.tokenizer.convert_tokens_to_ids("<end_of_turn>")
         self.stop_ids = frozenset((*_as_tuple(settings.eos_token_id), turn_end))

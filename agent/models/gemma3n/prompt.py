@@ -8,7 +8,7 @@ prompt without encoding anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -20,19 +20,19 @@ from hearsight.tools.calls import ToolSpec
 
 
 class AudioToken(NamedTuple):
-    """Soft token ``index`` of a clip of an utterance."""
+    """Soft token ``place`` of a clip of an utterance."""
 
     item_id: str
     clip: int
-    index: int
+    place: int
 
 
 class PictureToken(NamedTuple):
-    """Soft token ``index`` of a picture at a size."""
+    """Soft token ``place`` of a picture at a size."""
 
     key: str
     side_px: int
-    index: int
+    place: int
 
 
 class AudioPadding(NamedTuple):
@@ -79,8 +79,8 @@ class Media(Protocol):
         """The tokens of a picture, None when it is not held."""
         ...
 
-    def arrival(self, file_id: str) -> float:
-        """A number that grows with the time at which an utterance or a picture first came."""
+    def shown_before(self, item_id: str) -> Collection[str]:
+        """Keys of the pictures that came before an utterance began."""
         ...
 
 
@@ -106,8 +106,7 @@ class PromptBuilder:
 
     def __init__(self, tokenizer: Any, markup: Markup = GEMMA3N_MARKUP) -> None:
         self._markup = markup
-        special = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)))
+        self._special = re.compile("|".join(map(re.escape, _special_tokens(tokenizer))))
         # Every turn is tokenised once, however often the conversation is rendered.
         self.encode: Callable[[str], tuple[int, ...]] = lru_cache(maxsize=2048)(
             lambda text: tuple(tokenizer.encode(text, add_special_tokens=False))
@@ -244,13 +243,21 @@ class PromptBuilder:
         return Prompt(tuple(tokens), tuple(boundaries))
 
 
+def _special_tokens(tokenizer: Any) -> list[str]:
+    """All strings that the tokenizer reads as control tokens, longest first."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return sorted(added | set(tokenizer.all_special_tokens), key=len, reverse=True)
+
+
 def _in_order_of_arrival(blocks: Sequence[dict[str, Any]], media: Media) -> list[dict[str, Any]]:
-    """Media as they came, then text: what is already in the cache must not move when the turn is complete."""
-    arrived = [block for block in blocks if block["type"] in ("audio", "image")]
-    if len(arrived) < 2:
+    """Pictures that came while somebody spoke go behind the speech, which was in the cache before them."""
+    speech = next((at for at, block in enumerate(blocks) if block["type"] == "audio"), None)
+    if speech is None:
         return list(blocks)
-    places = iter(sorted(arrived, key=lambda block: media.arrival(block["file_id"])))
-    return [next(places) if block["type"] in ("audio", "image") else block for block in blocks]
+    first = media.shown_before(blocks[speech]["file_id"])
+    late = [b for b in blocks[:speech] if b["type"] == "image" and b["file_id"] not in first]
+    early = [block for block in blocks[:speech] if block not in late]
+    return [*early, blocks[speech], *late, *blocks[speech + 1 :]]
 
 
 def _text_of(block: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-
 _NO_TOKENS = torch.LongTensor(1, 0)
 """The warpers look at the scores alone, but want the tokens so far."""
 
