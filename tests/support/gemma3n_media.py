@@ -51,7 +51,8 @@ class HeldMedia:
 
     def clips(self, item_id: str) -> Sequence[Sequence[Token]] | None:
         return [
-            self.adapter.clip_tokens(item_id, number, len(soft), complete=True)
+            [*(AudioToken(item_id, number, place) for place in range(len(soft)))]
+            + [AudioPadding()] * self.adapter.padding(len(soft))
             for (held, number), soft in self.soft.items()
             if held == item_id
         ] or None

@@ -15,10 +15,7 @@ from hearsight.agent.models.gemma3n.mel import Waveform
 from hearsight.agent.models.gemma3n.pictures import PictureEncoder
 from hearsight.agent.models.gemma3n.prompt import (
     GEMMA3N_MARKUP,
-    AudioPadding,
-    AudioToken,
     PromptBuilder,
-    Token,
 )
 from hearsight.agent.models.gemma3n.sampling import SamplingSettings
 
@@ -39,6 +36,10 @@ class AudioEncoder(Protocol):
 
     def flush(self) -> Tensor:
         """End the clip, and return its last soft tokens."""
+        ...
+
+    def fork(self) -> AudioEncoder:
+        """An encoder that goes on from here by itself."""
         ...
 
 
@@ -99,19 +100,9 @@ class Gemma3nAdapter:
             return PADDED_CLIP_TOKENS
         return soft_token_count(samples + TAIL_SILENCE_SAMPLES, self._extractor)
 
-    def clip_tokens(self, item_id: str, clip: int, encoded: int, *, complete: bool) -> list[Token]:
-        """The tokens of a clip as the prompt holds them.
-
-        Args:
-            item_id: The utterance.
-            clip: Which of its clips.
-            encoded: Soft tokens that the encoder made so far.
-            complete: Whether it will make no more.
-        """
-        tokens: list[Token] = [AudioToken(item_id, clip, index) for index in range(encoded)]
-        if self._padded and complete:
-            tokens += [AudioPadding()] * (PADDED_CLIP_TOKENS - encoded)
-        return tokens
+    def padding(self, encoded: int) -> int:
+        """Tokens that follow a clip's own in the prompt."""
+        return PADDED_CLIP_TOKENS - encoded if self._padded else 0
 
     def forced_start(self, tool_choice: str) -> Sequence[int]:
         """Tokens with which an answer has to begin for a choice of tools to be kept."""

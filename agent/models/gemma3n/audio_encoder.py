@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,14 @@ class StreamingAudioEncoder:
     def flush(self) -> Tensor:
         """End the clip, and return its last soft tokens, shape (n, text hidden)."""
         return self._encode(self._mel.flush(), end=True)
+
+    def fork(self) -> StreamingAudioEncoder:
+        """An encoder that goes on from here by itself, to end the clip while the speaker may go on."""
+        forked = copy(self)
+        forked._mel = self._mel.fork()
+        forked._subsampling = self._subsampling.fork()
+        forked._conformer = self._conformer.fork()
+        return forked
 
     def _encode(self, mel: np.ndarray[Any, np.dtype[np.float32]], *, end: bool) -> Tensor:
         frames = torch.from_numpy(mel).to(self._device, self._dtype)

@@ -54,11 +54,10 @@ class ClipCutter:
             self._held = self._held[cut:]
             self._passed = 0
 
-    def flush(self) -> Waveform:
-        """End the utterance: the samples held back belong to its last clip."""
-        held, self._held = self._held, np.empty(0, np.float32)
-        self._passed = 0
-        return held
+    @property
+    def held_back(self) -> Waveform:
+        """The samples that belong to the last clip should the utterance end here."""
+        return self._held
 
 
 def quietest(samples: Waveform) -> int:

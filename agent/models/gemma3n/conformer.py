@@ -7,6 +7,7 @@ keys and values of 12 frames and the convolution's input of 4 carry over, and th
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -85,6 +86,11 @@ class _BlockStream:
         normed: Tensor = block.norm(_clip(x, block.gradient_clipping))
         return normed
 
+    def fork(self) -> _BlockStream:
+        forked = copy(self)
+        forked._attend = copy(self._attend)
+        return forked
+
     def _attention(self, x: Tensor) -> Tensor:
         part = self._block.attention
         attended = self._attend(part.pre_attn_norm(_clip(x, part.gradient_clipping)))
@@ -122,3 +128,9 @@ class ConformerStream:
         for block in self._blocks:
             frames = block(frames)
         return frames
+
+    def fork(self) -> ConformerStream:
+        """A stream that goes on from here by itself: states are replaced, never written to."""
+        forked = copy(self)
+        forked._blocks = [block.fork() for block in self._blocks]
+        return forked

@@ -6,6 +6,7 @@ pre-emphasis inside each window, magnitude spectrum, 128 mel bands, logarithm wi
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class LogMelStream:
     def flush(self) -> NDArray[np.float32]:
         """End the clip: pad it as the extractor does, and return the last frames."""
         return self.feed(np.zeros(-self._samples % PADDING_MULTIPLE, np.float32))
+
+    def fork(self) -> LogMelStream:
+        """A stream that goes on from here by itself."""
+        return copy(self)
 
     def _log_mel(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         extractor = self._extractor

@@ -25,6 +25,8 @@ class AudioToken(NamedTuple):
     item_id: str
     clip: int
     place: int
+    ended_at: int = 0
+    """Samples after which the clip was taken to be over, where the token depends on that; else 0."""
 
 
 class PictureToken(NamedTuple):
@@ -73,6 +75,10 @@ class Media(Protocol):
 
     def clips(self, item_id: str) -> Sequence[Sequence[Token]] | None:
         """The tokens of each clip of an utterance, None when it is not held."""
+        ...
+
+    def open_clips(self, item_id: str) -> Sequence[Sequence[Token]] | None:
+        """Like ``clips``, but only tokens that more speech does not change."""
         ...
 
     def picture(self, key: str) -> Sequence[Token] | None:
@@ -150,7 +156,8 @@ class PromptBuilder:
             turns.append(("user", []))
         open_end = False
         for file_id, is_picture in heard:
-            parts = list(self._picture(file_id, media) if is_picture else self._audio(file_id, media))
+            clips = () if is_picture else media.open_clips(file_id) or ()
+            parts = list(self._picture(file_id, media) if is_picture else self._audio(clips))
             turns[-1][1].extend(parts)
             open_end = not is_picture and bool(parts)
         if open_end:
@@ -163,8 +170,8 @@ class PromptBuilder:
         self, messages: Sequence[BaseMessage], media: Media, instructions: str, tools: Sequence[ToolSpec]
     ) -> list[tuple[str, list[_Part]]]:
         """The parts of each turn; roles alternate and the first is the user's, as the template demands."""
-        head = [text for text in (instructions.strip(), describe_tools(tools) if tools else "") if text]
-        first: list[_Part] = [self.plain("\n\n".join(head)) + "\n\n"] if head else []
+        head = self.head(instructions, tools)
+        first: list[_Part] = [head] if head else []
         turns: list[tuple[str, list[_Part]]] = [("user", first)]
         fresh = True
         for message in messages:
@@ -178,6 +185,11 @@ class PromptBuilder:
             turns[-1][1].extend(parts)
             fresh = fresh and not parts
         return turns
+
+    def head(self, instructions: str, tools: Sequence[ToolSpec]) -> str:
+        """What the first turn begins with: the instructions and the tools."""
+        parts = [self.plain(instructions.strip()), self.plain(describe_tools(tools)) if tools else ""]
+        return "".join(f"{part}\n\n" for part in parts if part)
 
     def _message(self, message: BaseMessage, media: Media) -> Iterator[_Part]:
         if isinstance(message, ToolMessage):
@@ -197,7 +209,7 @@ class PromptBuilder:
         for block in blocks:
             found: list[_Part] = []
             if block["type"] == "audio":
-                found = list(self._audio(block["file_id"], media))
+                found = list(self._audio(media.clips(block["file_id"]) or ()))
             elif block["type"] == "image":
                 found = list(self._picture(block["file_id"], media))
             if found:
@@ -207,8 +219,8 @@ class PromptBuilder:
                 yield ("\n" if after_text else "") + self.plain(text)
                 after_text = True
 
-    def _audio(self, item_id: str, media: Media) -> Iterator[_Part]:
-        for clip in media.clips(item_id) or ():
+    def _audio(self, clips: Sequence[Sequence[Token]]) -> Iterator[_Part]:
+        for clip in clips:
             yield self._markup.audio_start
             yield clip
             yield self._markup.audio_end
@@ -231,6 +243,9 @@ class PromptBuilder:
         for number, (role, parts) in enumerate(turns):
             boundaries.append(len(tokens))
             text = self._markup.user_start if role == "user" else self._markup.model_start
+            if number == 0 and parts and isinstance(parts[0], str):
+                # The head stays, whatever follows; only its last token may merge with that.
+                boundaries.append(len(tokens) + len(self.encode(text + parts[0])) - 1)
             for part in parts:
                 if isinstance(part, str):
                     text += part

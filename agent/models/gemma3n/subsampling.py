@@ -7,6 +7,7 @@ a running sum, a count and a sum of squares carry over.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -70,6 +71,11 @@ class _ConvStream:
         y = self._conv(x.to(self._conv.weight.dtype))
         return F.relu(self._norm(y.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
 
+    def fork(self) -> _ConvStream:
+        forked = copy(self)
+        forked._norm = copy(self._norm)
+        return forked
+
     def _nothing(self, x: Tensor) -> Tensor:
         bins = x.shape[3] + sum(self._frequency_padding)
         bins = (bins - self._conv.kernel_size[1]) // self._conv.stride[1] + 1
@@ -99,3 +105,9 @@ class SubsamplingStream:
         flat = x.permute(0, 2, 3, 1).flatten(2)[0]
         projected: Tensor = self._linear(flat)
         return projected
+
+    def fork(self) -> SubsamplingStream:
+        """A stream that goes on from here by itself."""
+        forked = copy(self)
+        forked._first, forked._second = self._first.fork(), self._second.fork()
+        return forked

@@ -19,7 +19,7 @@ def clips_of(cutter: ClipCutter, samples: np.ndarray, sizes: list[int]) -> list[
             if ends:
                 clips.append([])
         start += size
-    clips[-1].append(cutter.flush())
+    clips[-1].append(cutter.held_back)
     return [np.concatenate(clip) for clip in clips]
 
 
@@ -60,7 +60,7 @@ def test_short_speech_is_never_held_back():
     cutter = ClipCutter()
     samples = np.ones(10 * RATE_HZ, np.float32)
     assert sum(run.size for run, _ in cutter.feed(samples)) == samples.size
-    assert cutter.flush().size == 0
+    assert cutter.held_back.size == 0
 
 
 def test_the_quietest_place_is_found():
