@@ -27,8 +27,6 @@ CAPTION = "Say in one short line what this picture shows."
 READ = (
     "Write down the text in this picture, line by line. Write nothing else; nothing at all if there is none."
 )
-SIDE_TOKENS = 512
-"""Longest transcript, caption or description."""
 GREEDY = SamplingSettings(temperature=0)
 
 
@@ -40,11 +38,13 @@ class ConversationSettings:
         piece: Tokens that one step prefills: others wait no longer than for so many.
         sides_px: The side of a picture by the detail wanted.
         seed: Of the sampling; None draws a fresh one for every answer.
+        aside_tokens: The longest transcript, caption or description.
     """
 
     piece: int
     sides_px: dict[Detail, int]
     seed: int | None = None
+    aside_tokens: int = 512
 
 
 class Gemma3nConversation:
@@ -292,12 +292,13 @@ class Gemma3nConversation:
     async def _aside(self, content: list[dict[str, object]], question: str) -> str:
         """Ask about media outside the conversation, in a cache of its own."""
         message = HumanMessage([*content, {"type": "text", "text": question}])
-        request = GenerateRequest((message,), max_tokens=SIDE_TOKENS)
+        max_tokens = self._settings.aside_tokens
+        request = GenerateRequest((message,), max_tokens=max_tokens)
         generation = Generation(
             self._new_cache(),
-            self._renderer(request, self._adapter.context_limit - SIDE_TOKENS),
+            self._renderer(request, self._adapter.context_limit - max_tokens),
             media_of(request.messages),
-            self._answer(GREEDY, SIDE_TOKENS),
+            self._answer(GREEDY, max_tokens),
         )
         async with aclosing(self._deltas(generation)) as deltas:
             return "".join([delta async for delta in deltas if isinstance(delta, str)]).strip()

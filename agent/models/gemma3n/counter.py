@@ -16,7 +16,8 @@ class Gemma3nCounter:
     """Implements ``TokenCounter``.
 
     Line ends at a seam between two parts merge into one token in the prompt, so the sum of the parts may be
-    a token or two for each part above the prompt itself; it is never below.
+    a token or two for each part above the prompt itself. It is never below, but for the empty turn in front
+    of a conversation that the assistant begins.
 
     Args:
         adapter: Whose prompts are counted.
@@ -61,7 +62,7 @@ class Gemma3nCounter:
     def system(self, instructions: str) -> int:
         """Tokens of the instructions and of all that stands around the conversation."""
         markup = GEMMA3N_MARKUP
-        around = self._count(markup.begin) + self._turn + self._count(markup.model_start)
+        around = self._count(markup.begin) + self._count(markup.model_start)
         return around + self._count(self._adapter.prompts.head(instructions, ()))
 
     def tools(self, tools: Sequence[ToolSpec]) -> int:

@@ -22,7 +22,7 @@ from hearsight.streams.events import Picture
 from hearsight.tools.calls import ToolSpec
 
 SIDES_PX: Any = {"low": 64, "auto": 64, "high": 128}
-SETTINGS = ConversationSettings(piece=16, sides_px=SIDES_PX, seed=7)
+SETTINGS = ConversationSettings(piece=16, sides_px=SIDES_PX, seed=7, aside_tokens=8)
 TOOL = ToolSpec("set_timer", "Start a countdown.", {"properties": {"seconds": {"type": "integer"}}})
 CLOSING = 14
 """Tokens of the last syllable and of the turn's end, spelt letter by letter as the tiny tokenizer does."""
