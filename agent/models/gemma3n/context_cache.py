@@ -77,7 +77,7 @@ class ContextCache:
 
     def _mark(self, *, moving: bool) -> None:
         """Remember this place; the oldest but for the pinned ones is forgotten."""
-        if self._tip is not None and self._marks[-1] is self._tip:
+        if moving and self._marks[-1] is self._tip:
             self._marks.pop()
         self._marks.append(self.kv.mark())
         self._tip = self._marks[-1] if moving else None
