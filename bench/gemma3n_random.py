@@ -19,6 +19,7 @@ from transformers import (
     Gemma3nForConditionalGeneration,
     SiglipImageProcessor,
 )
+from transformers.initialization import no_init_weights
 
 E2B_TEXT: dict[str, Any] = {
     "num_hidden_layers": 30,
@@ -38,13 +39,32 @@ def build(size: str, device: str) -> Any:
     torch.set_default_dtype(torch.bfloat16)
     try:
         config = Gemma3nConfig(text_config=SIZES[size])
-        with torch.device(device):
+        with no_init_weights(), torch.device(device):
             model = Gemma3nForConditionalGeneration(config).eval()
     finally:
         torch.set_default_dtype(previous)
+    model.tie_weights()
+    fill(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size}: {parameters / 1e9:.2f} B parameters built in {time.perf_counter() - started:.0f} s")
     return model
+
+
+@torch.no_grad()
+def fill(model: Any) -> None:
+    """Random weights at the speed of memory: one block of noise, over and over."""
+    noise = {}
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.zero_()
+        if parameter.ndim < 2:
+            continue
+        if parameter.device not in noise:
+            noise[parameter.device] = (
+                torch.randn(1 << 20, device=parameter.device).mul(0.02).to(parameter.dtype)
+            )
+        for part in parameter.view(-1).split(1 << 20):
+            part.copy_(noise[parameter.device][: part.numel()])
 
 
 def extractor() -> Gemma3nAudioFeatureExtractor:

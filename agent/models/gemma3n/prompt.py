@@ -241,9 +241,10 @@ class PromptBuilder:
         tokens: list[Token] = list(self.encode(self._markup.begin))
         boundaries: list[int] = []
         for number, (role, parts) in enumerate(turns):
-            boundaries.append(len(tokens))
+            if number:
+                boundaries.append(len(tokens))
             text = self._markup.user_start if role == "user" else self._markup.model_start
-            if number == 0 and parts and isinstance(parts[0], str):
+            if not number and parts and isinstance(parts[0], str):
                 # The head stays, whatever follows; only its last token may merge with that.
                 boundaries.append(len(tokens) + len(self.encode(text + parts[0])) - 1)
             for part in parts:

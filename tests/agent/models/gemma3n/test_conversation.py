@@ -321,3 +321,15 @@ async def test_an_engine_is_made_from_settings(tiny_folder):
     assert engine.context_limit == 4096
     await engine.aclose()
     await engine.aclose()
+
+
+async def test_the_instructions_stay_in_the_cache_when_old_turns_go(engine):
+    conversation = engine.open("a")
+    history: list[BaseMessage] = []
+    for number in range(12):
+        history += [HumanMessage(f"Question {number}"), AIMessage("Yes.")]
+        await conversation.prefill(request(*history))
+    _, end = await collect(conversation, request(*history[-2:], HumanMessage("And?")))
+    prompts = conversation._adapter.prompts
+    head = f"<bos><start_of_turn>user\n{INSTRUCTIONS}\n\n"
+    assert end.cached_tokens == len(prompts.encode(head)) - 1
