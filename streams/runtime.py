@@ -33,6 +33,7 @@ from hearsight.streams.events import (
     Configure,
     ConfigureSession,
     ConfirmResponse,
+    CreateResponse,
     EndpointEstimate,
     EstimateEndpoint,
     Forget,
@@ -40,6 +41,7 @@ from hearsight.streams.events import (
     ImageContent,
     Input,
     InsertItem,
+    Item,
     KeepHeard,
     Output,
     Picture,
@@ -142,7 +144,9 @@ class SessionRuntime:
                     self._feed(frame)
                 self._feed(event)
             case AddItem():
-                self._feed(await self._checked(event))
+                self._feed(replace(event, item=await self._checked(event.item)))
+            case CreateResponse() if event.input is not None:
+                self._feed(replace(event, input=tuple([await self._checked(item) for item in event.input])))
             case _:
                 self._feed(event)
 
@@ -154,13 +158,13 @@ class SessionRuntime:
                 self._session.receive(frame, self._clock())
         self._pump()
 
-    async def _checked(self, event: AddItem) -> AddItem:
-        """The same event with its pictures decoded once, so that none that is broken gets further."""
-        content = list(event.item.content)
+    async def _checked(self, item: Item) -> Item:
+        """The same item with its pictures decoded once, so that none that is broken gets further."""
+        content = list(item.content)
         for index, part in enumerate(content):
             if isinstance(part, ImageContent):
                 content[index] = ImageContent(await self._eye.check(part.picture))
-        return replace(event, item=event.item.with_content(*content))
+        return item.with_content(*content)
 
     def _feed(self, event: Input) -> None:
         self._session.receive(event, self._clock())

@@ -243,6 +243,20 @@ async def test_a_broken_picture_goes_no_further(silero):
         await listener.until(ResponseEnded)
 
 
+async def test_pictures_given_for_one_answer_are_checked_as_well(silero):
+    async with running(silero, PlainAgent(), config=MANUAL) as (runtime, listener, agent):
+        for data, accepted in ((jpeg()[:200], False), (jpeg(), True)):
+            item = Item("i", "message", content=(ImageContent(Picture(data, "image/jpeg", 0, 0, "")),))
+            if accepted:
+                await runtime.receive(CreateResponse(input=(item,)))
+            else:
+                with pytest.raises(InvalidPicture):
+                    await runtime.receive(CreateResponse(input=(item,)))
+        await listener.until(ResponseEnded)
+        (request,) = agent.requests
+        assert request.input[0].content[0].picture.width == 64
+
+
 async def test_the_newest_camera_picture_can_be_looked_at(silero):
     async with running(silero, PlainAgent(), config=MANUAL) as (runtime, _, agent):
         assert agent.host.latest_picture() is None
