@@ -117,6 +117,7 @@ class SessionRuntime:
         self._agent = agent.open(session_id, self)
         self._responses: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._estimating: asyncio.Task[None] | None = None
         self._waiting: deque[Output] = deque()
         self._waiting_audio_bytes = 0
         self._arrived = asyncio.Event()
@@ -257,7 +258,9 @@ class SessionRuntime:
             case Configure():
                 agent.configure(command.config)
             case EstimateEndpoint():
-                self._spawn(self._estimate(command))
+                if self._estimating is not None:
+                    self._estimating.cancel()  # that silence is over; many sessions share the model
+                self._estimating = self._spawn(self._estimate(command))
             case Transcribe():
                 self._spawn(self._transcribe(command.item_id))
             case StartResponse():
@@ -276,10 +279,11 @@ class SessionRuntime:
         if command.discard:
             self._agent.discard(command.generation)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._worked)
+        return task
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -55,6 +55,22 @@ class Broken:
         raise RuntimeError("the model broke")
 
 
+class Swamped:
+    """An end-of-turn model that has no time for anyone."""
+
+    def __init__(self):
+        self.waiting = 0
+        self.given_up = 0
+
+    async def probability(self, samples):
+        self.waiting += 1
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.waiting -= 1
+            self.given_up += 1
+
+
 class Listener:
     """Reads a runtime's outputs as a client would."""
 
@@ -177,6 +193,18 @@ async def test_a_broken_end_of_turn_model_costs_time_only(silero, recorded_speec
         await speak(runtime, recorded_speech)
         await speak(runtime, np.zeros(24_000, np.int16))
         await listener.until(ResponseEnded)
+
+
+async def test_a_session_asks_a_swamped_end_of_turn_model_for_one_silence_at_a_time(silero, recorded_speech):
+    swamped = Swamped()
+    async with running(silero, PlainAgent(), end_of_turn=swamped) as (runtime, listener, _):
+        for turn in (1, 2, 3):
+            await speak(runtime, recorded_speech)
+            await speak(runtime, np.zeros(24_000, np.int16))
+            await listener.until(ResponseEnded, count=turn)
+            assert swamped.waiting == 1
+    assert swamped.waiting == 0
+    assert swamped.given_up == 3
 
 
 async def test_audio_that_stops_coming_ends_the_turn(silero, recorded_speech):
