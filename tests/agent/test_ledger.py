@@ -52,12 +52,12 @@ def test_each_kind_is_counted_as_itself() -> None:
         ),
     ]
     tokens = ledger().count(messages)
-    overhead = COUNTER.message_overhead
+    overhead = COUNTER.MESSAGE_TOKENS
     assert tokens == Tokens(
         text=overhead + COUNTER.text("hi"),
         audio=COUNTER.audio(16_000, None),
         image=COUNTER.picture(None),
-        tools=overhead + COUNTER.call("look", {}),
+        tools=overhead + COUNTER.text("look()"),
         system=overhead + COUNTER.text("rule"),
     )
     assert tokens.total == tokens.text + tokens.audio + tokens.image + tokens.tools + tokens.system
