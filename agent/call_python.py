@@ -1,4 +1,4 @@
-"""Reading calls written as Python, through the syntax tree; nothing is evaluated but sums of plain numbers."""
+"""Reading calls written as Python, through the syntax tree; only sums of plain numbers are worked out."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ from hearsight.tools.signature import signature
 START, END = Special("<|im_start|>"), Special("<|im_end|>")
 ANSWER: Prompt = (START, "assistant\n")
 """What a prompt ends with."""
+_BREAK = "\n"
+"""Between the parts of what somebody said."""
 INTERRUPTED = " (The user interrupted you here.)"
 ABILITIES = """\
 You get the user's words as text, written down by speech recognition, which makes small mistakes. You \
@@ -67,7 +69,8 @@ def message_pieces(message: BaseMessage) -> Prompt:
 
 def wrapper_pieces(message: BaseMessage) -> Prompt:
     """What `message_pieces` has besides the contents."""
-    return _turn(_role(message), *_notes(message))
+    breaks = [_BREAK] * (len(_said(message)) - 1)
+    return _turn(_role(message), *breaks, *_notes(message))
 
 
 def _role(message: BaseMessage) -> str:
@@ -80,10 +83,14 @@ def _role(message: BaseMessage) -> str:
 
 def _contents(message: BaseMessage) -> list[str]:
     """What a message shows and says, each part a piece of its own: first the pictures, then the words."""
-    found = blocks(message)
-    seen = [camera_line(block["caption"]) for block in found if block["type"] == "image"]
-    said = [block.get("text") or block.get("transcript") or "" for block in found if block["type"] != "image"]
-    return [*seen, *said]
+    seen = [camera_line(block["caption"]) for block in blocks(message) if block["type"] == "image"]
+    said = [piece for text in _said(message) for piece in (_BREAK, text)]
+    return [*seen, *said[1:]]
+
+
+def _said(message: BaseMessage) -> list[str]:
+    texts = (block.get("text") or block.get("transcript") or "" for block in blocks(message))
+    return [text for text in texts if text]
 
 
 def _notes(message: BaseMessage) -> list[str]:
