@@ -96,7 +96,7 @@ def _find_onsets(
     front_end = AudioFrontEnd(config.input_format, vad)
     session = Session(config, SessionLimits(), FrameStore(1, 1), 0.0)
     length_ms = len(pcm) * chunk_ms
-    onsets = []
+    onsets: list[tuple[float, float]] = []
     for index, data in enumerate((*pcm, *pcm), start=1):
         known_ms = index * chunk_ms
         for frame in front_end.feed(data):
@@ -222,8 +222,8 @@ async def _run(control: Connection, url: str, sessions: int, programme: Programm
     period_s = programme.chunk_ms / 1000
     clients = []
     for number in range(sessions):
-        client = Microphone(number, programme, figures)
-        clients.append(loop.create_task(client.run(url, starts_at + number * 0.618 * period_s % 1.0)))
+        microphone = Microphone(number, programme, figures)
+        clients.append(loop.create_task(microphone.run(url, starts_at + number * 0.618 * period_s % 1.0)))
         await asyncio.sleep(0.02)
     stopped = loop.create_future()
     cpu_s = time.process_time()

@@ -123,11 +123,10 @@ class Gauge:
     def take(self) -> ServerFigures:
         """The figures since the last call."""
         now = self._read_clocks()
-        figures = ServerFigures(
-            *(after - before for after, before in zip(now, self._since, strict=True)),
-            lags_s=self.lags_s[:],
-            end_of_turn_s=self.end_of_turn_s[:],
+        elapsed_s, cpu_s, loop_cpu_s = (
+            after - before for after, before in zip(now, self._since, strict=True)
         )
+        figures = ServerFigures(elapsed_s, cpu_s, loop_cpu_s, self.lags_s[:], self.end_of_turn_s[:])
         self.lags_s.clear()
         self.end_of_turn_s.clear()
         self._since = now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 
 import latency
 import sessions
@@ -13,20 +12,30 @@ import tool_choice
 from report import PARTS, Result, save, show
 from rich.console import Console
 
-RUN = {"latency": latency.run, "tool_choice": tool_choice.run, "speech": speech.run, "sessions": sessions.run}
+
+def run(part: str, console: Console) -> Result:
+    """Run one part."""
+    match part:
+        case "latency":
+            return asyncio.run(latency.run(console))
+        case "tool_choice":
+            return asyncio.run(tool_choice.run(console))
+        case "speech":
+            return asyncio.run(speech.run(console))
+        case _:
+            return sessions.run(console)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="Which; all of them by default.")
-    chosen = parser.parse_args().parts or PARTS
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default.")
+    chosen = parser.parse_args().parts or list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
     console = Console()
-    for part in PARTS:
-        if part not in chosen:
-            continue
+    for part in chosen:
         console.rule(part)
-        outcome = RUN[part](console)
-        result: Result = asyncio.run(outcome) if inspect.iscoroutine(outcome) else outcome
+        result = run(part, console)
         show(result, console)
         save(result)
 

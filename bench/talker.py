@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Turn:
     """Length of the answer."""
     text: str = ""
     calls: list[str] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
     turns: int = 0
     """Times that the server said that the turn was over; more than one is a request cut in two."""
 
@@ -93,8 +95,9 @@ class Talker:
         samples = soxr.resample(recording.samples, INPUT_RATE_HZ, OUTPUT_RATE_HZ)
         self._queue = _chunks(samples)
         self._ends_at = len(self._queue) - end * 1000 // INPUT_RATE_HZ // CHUNK_MS
-        async with asyncio.timeout(PATIENCE_S):
-            await self._done.wait()
+        with contextlib.suppress(TimeoutError):  # a request that gets no answer counts as none
+            async with asyncio.timeout(PATIENCE_S):
+                await self._done.wait()
         turn = self._turn
         if turn.first_audio_s is not None:
             await asyncio.sleep(max(0.0, turn.first_audio_s + turn.audio_s - time.monotonic()))
@@ -133,6 +136,7 @@ class Talker:
             case "response.output_item.done" if event["item"]["type"] == "mcp_call":
                 turn.calls.append(event["item"]["name"])
             case "response.done" if event["response"]["status"] != "cancelled":
+                turn.usage = event["response"]["usage"] or {}
                 self._done.set()
 
 
