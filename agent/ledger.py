@@ -121,6 +121,19 @@ class Ledger:
             del self._counted[gone]
         return sum((self.message(message) for message in messages), Tokens())
 
+    def cut(self, text: str, tokens: int) -> str:
+        """The beginning of a text that takes no more than so many tokens."""
+        if self._counter.text(text) <= tokens:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._counter.text(text[:middle]) <= tokens:
+                low = middle
+            else:
+                high = middle - 1
+        return text[:low]
+
     def make_room(self, context: Context, head: Tokens) -> Tokens:
         """Reduce a conversation until it fits.
 

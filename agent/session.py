@@ -101,6 +101,19 @@ class HearsightAgent:
         self.now = now
         self.graph: Graph = build_graph()
 
+    async def warm_up(self) -> None:
+        """Let the model read the standing instructions and tools before the first session asks.
+
+        Raises:
+            EngineError: The model failed.
+        """
+        conversation = self.engine.open("warm-up")
+        try:
+            request = GenerateRequest((), self.settings.instructions, self.registry.specs())
+            await conversation.prefill(request)
+        finally:
+            await conversation.aclose()
+
     def open(self, session_id: str, host: Host) -> HearsightAgentSession:
         """A session's own agent."""
         return HearsightAgentSession(self, session_id, host)

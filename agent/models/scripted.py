@@ -138,7 +138,7 @@ class ScriptedCounter:
         )
 
 
-@dataclass(slots=True)
+@dataclass
 class ScriptedConversation:
     """One session of a scripted engine.
 

@@ -224,3 +224,10 @@ def test_the_books_always_balance(steps: list, limit: int) -> None:  # type: ign
             continue
         assert used.total <= books.budget
         assert used == head + ledger(limit, reserve=50).count(context.for_model())
+
+
+@given(st.text("ab .", max_size=200), st.integers(0, 80))
+def test_a_text_is_cut_to_the_tokens_it_may_have(text: str, tokens: int) -> None:
+    kept = ledger().cut(text, tokens)
+    assert text.startswith(kept) and COUNTER.text(kept) <= tokens
+    assert kept == text or COUNTER.text(text) > tokens

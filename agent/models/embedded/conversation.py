@@ -20,6 +20,9 @@ from hearsight.agent.models.embedded.tokens import Prompt
 from hearsight.streams.events import Detail, Picture, Samples
 from hearsight.tools.calls import ToolSpec
 
+MAX_PICTURE_BYTES = 16 * 1024 * 1024
+"""Of the pictures that one session holds, for whoever asks to have their text read later."""
+
 
 class Writer(Protocol):
     """Writes on from a prompt; `LanguageModel` does."""
@@ -107,7 +110,7 @@ class EmbeddedConversation:
         self._writer = writer
         self._sampling = sampling
         self._hearing = Hearing(ear)
-        self._seeing = Seeing(eye, MediaStore(), reads=reads)
+        self._seeing = Seeing(eye, MediaStore(MAX_PICTURE_BYTES), reads=reads)
         # One at a time: a second prompt of the same session would be read from its start in another slot.
         self._writing = asyncio.Lock()
 

@@ -28,8 +28,8 @@ PAUSE_MS = 300
 """Silence of this length lies between clauses, not between the parts of a word."""
 QUIET = 0.15
 """A pause is quieter than this share of the part's loudness."""
-MAX_UTTERANCES = 8
-"""Utterances held at once; the oldest goes."""
+MAX_HELD_S = 600
+"""Speech held that is not written down yet, all utterances together; beyond it, the oldest go."""
 
 _PAUSE = INPUT_RATE_HZ * PAUSE_MS // 1000
 _STEP = INPUT_RATE_HZ // 100
@@ -61,6 +61,7 @@ class Hearing:
     def __init__(self, ear: Ear) -> None:
         self._ear = ear
         self._utterances: dict[str, Utterance] = {}
+        self._held = 0
 
     def hear(self, item_id: str, samples: Samples) -> None:
         """More of an utterance, 16 kHz."""
@@ -73,8 +74,9 @@ class Hearing:
             utterance.looked_at = utterance.rest_samples
             if utterance.rest_samples >= PART_S * INPUT_RATE_HZ:
                 self._cut_at_pause(utterance)
-        while len(self._utterances) > MAX_UTTERANCES:
-            self.forget(next(iter(self._utterances)))
+        self._held += samples.size
+        while self._held > MAX_HELD_S * INPUT_RATE_HZ and len(self._utterances) > 1:
+            self.forget(next(other for other in self._utterances if other != item_id))
 
     async def transcribe(self, item_id: str) -> Transcription:
         """What was said in what was heard so far.
@@ -98,8 +100,10 @@ class Hearing:
     def forget(self, item_id: str) -> None:
         """Drop an utterance."""
         utterance = self._utterances.pop(item_id, None)
-        for part in utterance.parts if utterance is not None else ():
-            part.cancel()
+        if utterance is not None:
+            self._held -= utterance.rest_samples
+            for part in utterance.parts:
+                part.cancel()
 
     async def aclose(self) -> None:
         """Drop everything; no task remains."""
@@ -117,6 +121,7 @@ class Hearing:
         """Write down the rest up to ``end`` in the background."""
         rest = _joined(utterance.rest)
         part, rest = rest[:end], rest[end:]
+        self._held -= part.size
         utterance.rest = [rest] if rest.size else []
         utterance.rest_samples = utterance.looked_at = rest.size
         utterance.parts.append(asyncio.ensure_future(self._write_down(part)))

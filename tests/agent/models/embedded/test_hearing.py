@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearsight.agent.models.embedded.hearing import MAX_UTTERANCES, PART_S, Hearing, find_pause
+from hearsight.agent.models.embedded.hearing import MAX_HELD_S, PART_S, Hearing, find_pause
 from hearsight.agent.models.embedded.speech_to_text import Transcript
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import INPUT_RATE_HZ, Samples
@@ -107,13 +107,23 @@ async def test_what_was_never_heard_cannot_be_written_down() -> None:
         await hearing.transcribe("a")
 
 
-async def test_only_so_many_utterances_are_held() -> None:
+async def test_only_so_much_speech_is_held() -> None:
     hearing = Hearing(CountingEar())
-    for number in range(MAX_UTTERANCES + 1):
-        hearing.hear(str(number), speech(0.1))
+    for item_id in ("oldest", "older", "newest"):
+        hearing.hear(item_id, silence(MAX_HELD_S / 2))
     with pytest.raises(EngineError):
-        await hearing.transcribe("0")
-    assert (await hearing.transcribe("1")).text
+        await hearing.transcribe("oldest")
+    assert (await hearing.transcribe("older")).text
+    assert (await hearing.transcribe("newest")).text
+
+
+async def test_what_was_written_down_is_not_held() -> None:
+    hearing = Hearing(CountingEar())
+    for item_id in ("first", "second", "third"):
+        hearing.hear(item_id, silence(MAX_HELD_S / 2))
+        await hearing.transcribe(item_id)
+    assert (await hearing.transcribe("first")).duration_s == MAX_HELD_S / 2
+    hearing.forget("first")
 
 
 async def test_closing_leaves_no_task() -> None:
