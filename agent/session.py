@@ -144,6 +144,7 @@ class HearsightAgentSession:
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
+        self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
         self._prefill: asyncio.Task[None] | None = None
         self._closed = False
@@ -315,7 +316,12 @@ class HearsightAgentSession:
         return own or self._config.instructions or self._agent.settings.instructions
 
     def _registry(self, tools: tuple[FunctionTool, ...]) -> ToolRegistry:
-        return self._agent.registry.with_client_tools(tools) if tools else self._agent.registry
+        """The built-in tools and the client's, which seldom change from one response to the next."""
+        known, registry = self._tools
+        if tools != known:
+            registry = self._agent.registry.with_client_tools(tools)
+            self._tools = (tools, registry)
+        return registry
 
     def _warm(self) -> None:
         """Let the model read the conversation so far while the user is speaking."""
