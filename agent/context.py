@@ -212,8 +212,13 @@ class Context:
             return False
         return True
 
-    def discard(self, generation: int) -> None:
-        """Undo a response as if it had never run."""
+    def discard(self, generation: int) -> list[str]:
+        """Undo a response as if it had never run; returns the utterances that it took as committed."""
+        assumed = [
+            entry.message.id or ""
+            for entry in self._entries
+            if entry.assumed and entry.generation == generation
+        ]
         gone = {made_call(entry.message) for entry in self._entries if entry.generation == generation} - {
             None
         }
@@ -223,6 +228,7 @@ class Context:
             if entry.generation != generation
             and not (isinstance(entry.message, ToolMessage) and entry.message.tool_call_id in gone)
         ]
+        return assumed
 
     # --- what is learnt and what must go ------------------------------------------------------------------
 

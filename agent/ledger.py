@@ -121,6 +121,19 @@ class Ledger:
             del self._counted[gone]
         return sum((self.message(message) for message in messages), Tokens())
 
+    def cut(self, text: str, tokens: int) -> str:
+        """The beginning of a text that takes no more than so many tokens."""
+        if self._counter.text(text) <= tokens:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._counter.text(text[:middle]) <= tokens:
+                low = middle
+            else:
+                high = middle - 1
+        return text[:low]
+
     def make_room(self, context: Context, head: Tokens) -> Tokens:
         """Reduce a conversation until it fits.
 
@@ -181,15 +194,12 @@ class Ledger:
         return sum((self._block(message, block) for block in blocks(message)), self._wrapper(message))
 
     def _wrapper(self, message: BaseMessage) -> Tokens:
-        overhead = self._counter.message_overhead
+        tokens = self._counter.wrapper(message)
         if isinstance(message, SystemMessage):
-            return Tokens(system=overhead)
-        if isinstance(message, AIMessage) and message.tool_calls:
-            call = message.tool_calls[0]
-            return Tokens(tools=overhead + self._counter.call(call["name"], call["args"]))
-        if isinstance(message, ToolMessage):
-            return Tokens(tools=overhead)
-        return Tokens(text=overhead)
+            return Tokens(system=tokens)
+        if isinstance(message, ToolMessage) or made_call(message) is not None:
+            return Tokens(tools=tokens)
+        return Tokens(text=tokens)
 
     def _block(self, message: BaseMessage, block: Block) -> Tokens:
         if block["type"] == "audio":

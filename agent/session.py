@@ -19,6 +19,7 @@ from hearsight.agent.ledger import CONTEXT_LIMIT, Ledger
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import Engine, GenerateRequest
 from hearsight.agent.tool_runs import ToolRuns
+from hearsight.agent.transcripts import Transcripts
 from hearsight.agent.turn import AnswerLimits, State, Turn
 from hearsight.agent.voice.base import Voice
 from hearsight.streams.errors import EngineError, HearsightError
@@ -100,6 +101,19 @@ class HearsightAgent:
         self.now = now
         self.graph: Graph = build_graph()
 
+    async def warm_up(self) -> None:
+        """Let the model read the standing instructions and tools before the first session asks.
+
+        Raises:
+            EngineError: The model failed.
+        """
+        conversation = self.engine.open("warm-up")
+        try:
+            request = GenerateRequest((), self.settings.instructions, self.registry.specs())
+            await conversation.prefill(request)
+        finally:
+            await conversation.aclose()
+
     def open(self, session_id: str, host: Host) -> HearsightAgentSession:
         """A session's own agent."""
         return HearsightAgentSession(self, session_id, host)
@@ -128,7 +142,9 @@ class HearsightAgentSession:
         self._tool_runs = ToolRuns(
             ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id
         )
+        self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
+        self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
         self._prefill: asyncio.Task[None] | None = None
         self._closed = False
@@ -160,6 +176,7 @@ class HearsightAgentSession:
     def forget(self, item_id: str) -> None:
         """Throw an utterance away that was never committed."""
         self._context.forget(item_id)
+        self._transcripts.revise(item_id)
         self._conversation.forget(item_id)
 
     def edit(self, edit: InsertItem | RemoveItem | KeepHeard) -> None:
@@ -170,6 +187,7 @@ class HearsightAgentSession:
                 self._context.insert(edit.item, edit.after)
             elif isinstance(edit, RemoveItem):
                 self._context.remove(edit.item_id)
+                self._transcripts.revise(edit.item_id)
                 self._conversation.forget(edit.item_id)
             else:
                 self._context.keep_heard(edit.item_id, edit.text)
@@ -179,7 +197,8 @@ class HearsightAgentSession:
     def _take_media(self, item: Item) -> None:
         for index, part in enumerate(item.content):
             if isinstance(part, ImageContent):
-                self._conversation.see(part.picture)
+                # Camera frames bear the time at which they were taken; what a client attaches does not.
+                self._conversation.see(part.picture, attached=not part.picture.captured_ms)
             elif isinstance(part, AudioContent) and part.samples is not None and part.transcript is None:
                 self._conversation.hear(audio_file_id(item.id, index), part.samples)
 
@@ -189,7 +208,7 @@ class HearsightAgentSession:
         Raises:
             EngineError: The transcript could not be made.
         """
-        heard = await self._conversation.transcribe(item_id)
+        heard = await self._transcripts.get(item_id)
         self._context.set_transcript(item_id, heard.text)
         return heard.text, heard.duration_s
 
@@ -248,7 +267,8 @@ class HearsightAgentSession:
 
     def discard(self, generation: int) -> None:
         """Undo a stopped speculative response as if it had never run."""
-        self._context.discard(generation)
+        for item_id in self._context.discard(generation):
+            self._transcripts.revise(item_id)
 
     async def aclose(self) -> None:
         """Stop everything that belongs to the session; idempotent."""
@@ -258,6 +278,7 @@ class HearsightAgentSession:
             await asyncio.gather(self._prefill, return_exceptions=True)
         await self._timers.aclose()
         await self._tool_runs.aclose()
+        await self._transcripts.aclose()
         await self._conversation.aclose()
 
     # --- parts --------------------------------------------------------------------------------------------
@@ -289,13 +310,18 @@ class HearsightAgentSession:
         )
 
     async def _transcript(self, file_id: str) -> str:
-        return (await self._conversation.transcribe(file_id)).text
+        return (await self._transcripts.get(file_id)).text
 
     def _instructions(self, own: str | None) -> str:
         return own or self._config.instructions or self._agent.settings.instructions
 
     def _registry(self, tools: tuple[FunctionTool, ...]) -> ToolRegistry:
-        return self._agent.registry.with_client_tools(tools) if tools else self._agent.registry
+        """The built-in tools and the client's, which seldom change from one response to the next."""
+        known, registry = self._tools
+        if tools != known:
+            registry = self._agent.registry.with_client_tools(tools)
+            self._tools = (tools, registry)
+        return registry
 
     def _warm(self) -> None:
         """Let the model read the conversation so far while the user is speaking."""

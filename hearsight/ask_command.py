@@ -88,14 +88,14 @@ def _running_server(settings: Settings) -> str | None:
 
 async def _ask_here(settings: Settings, store: PayloadStore, question: Question, console: Console) -> Reply:
     """Ask over a socket all the same, so that what answers is what a server would."""
-    from hearsight.compose import new_server, open_service, server_options
+    from hearsight.compose import open_service, server_options
     from hearsight.listening import listening
 
     options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
     async with AsyncExitStack() as opened:
         with console.status(f"Loading the {settings.engine.name} engine …"):
             service = await opened.enter_async_context(open_service(settings, store))
-        server = new_server(settings, options, service.new_runtime)
+        server = service.new_server(options)
         async with listening(server, server.run(), address=options.host):
             server.readiness.reason = None
             return await ask(f"ws://{options.host}:{server.port}{REALTIME_PATH}", question)

@@ -51,7 +51,7 @@ def check_packages(settings: Settings) -> Iterator[Finding]:
         absent = [package.name for package in packages if package.installed is None]
         if not wrong and not absent:
             here = ", ".join(f"{package.name} {package.installed}" for package in packages)
-            yield Finding(name, "ok", here if extra else f"{len(packages)} are installed")
+            yield Finding(name, "ok", here if extra else f"all {len(packages)} installed")
             continue
         parts = [f"missing: {', '.join(absent)}"] if absent else []
         parts += [f"other versions: {', '.join(wrong)}"] if wrong else []

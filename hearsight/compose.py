@@ -37,6 +37,7 @@ DEFAULT_VOICE = "heart"
 class Service:
     """Everything that sessions share."""
 
+    settings: Settings
     agent: HearsightAgent
     perception: Perception
     options: RuntimeOptions
@@ -44,6 +45,10 @@ class Service:
     def new_runtime(self, session_id: str) -> SessionRuntime:
         """A session's runtime."""
         return SessionRuntime(session_id, self.agent, self.perception, self.options)
+
+    def new_server(self, options: ServerOptions) -> Server:
+        """A server of such sessions; see `new_server`."""
+        return new_server(self.settings, options, self.new_runtime)
 
 
 @asynccontextmanager
@@ -81,7 +86,7 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     opened.push_async_callback(memory.aclose)
     registry = built_in_registry(settings.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
-    return Service(agent, perception, runtime_options(settings))
+    return Service(settings, agent, perception, runtime_options(settings))
 
 
 async def _open_voice(settings: Settings) -> Voice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import wave
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import soxr
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from hearsight.streams.errors import InvalidAudio
 from hearsight.streams.events import Samples
+
+MIN_RATE_HZ: Final = 4_000
+MAX_RATE_HZ: Final = 192_000
 
 
 def read_wav(path: Path, rate_hz: int) -> Samples:
@@ -28,21 +32,27 @@ def read_wav(path: Path, rate_hz: int) -> Samples:
         InvalidAudio: It cannot be read, or holds no PCM.
     """
     try:
-        with wave.open(str(path), "rb") as recording:
+        with path.open("rb") as file, wave.open(file) as recording:
             channels, width = recording.getnchannels(), recording.getsampwidth()
             source_hz = recording.getframerate()
             data = recording.readframes(recording.getnframes())
     except OSError as error:
         raise InvalidAudio(f"'{path}' cannot be read: {error.strerror}.") from error
-    except (wave.Error, EOFError) as error:
+    except (
+        wave.Error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # a chunk longer than the file is a bare RuntimeError
         raise InvalidAudio(
             f"'{path}' is not a PCM WAV file. Convert it, for example with "
             f"`ffmpeg -i {shlex.quote(str(path))} -c:a pcm_s16le speech.wav`."
         ) from error
     if width not in (1, 2, 3, 4):
         raise InvalidAudio(f"'{path}' has samples of {8 * width} bits; 8, 16, 24 and 32 bits can be read.")
-    if source_hz <= 0:
-        raise InvalidAudio(f"'{path}' names no sample rate.")
+    if not MIN_RATE_HZ <= source_hz <= MAX_RATE_HZ:
+        raise InvalidAudio(
+            f"'{path}' claims {source_hz:,} samples a second; {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} can be read."
+        )
     usable = len(data) - len(data) % (channels * width)
     mono = _as_float(data[:usable], width).reshape(-1, channels).mean(axis=1)
     if source_hz != rate_hz and mono.size:
@@ -67,7 +77,7 @@ def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    with wave.open(str(path), "wb") as recording:
+    with path.open("wb") as file, wave.open(file, "wb") as recording:
         recording.setnchannels(1)
         recording.setsampwidth(2)
         recording.setframerate(rate_hz)

@@ -33,6 +33,7 @@ from hearsight.streams.events import (
     Configure,
     ConfigureSession,
     ConfirmResponse,
+    CreateResponse,
     EndpointEstimate,
     EstimateEndpoint,
     Forget,
@@ -40,6 +41,7 @@ from hearsight.streams.events import (
     ImageContent,
     Input,
     InsertItem,
+    Item,
     KeepHeard,
     Output,
     Picture,
@@ -115,6 +117,7 @@ class SessionRuntime:
         self._agent = agent.open(session_id, self)
         self._responses: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._estimating: asyncio.Task[None] | None = None
         self._waiting: deque[Output] = deque()
         self._waiting_audio_bytes = 0
         self._arrived = asyncio.Event()
@@ -142,7 +145,9 @@ class SessionRuntime:
                     self._feed(frame)
                 self._feed(event)
             case AddItem():
-                self._feed(await self._checked(event))
+                self._feed(replace(event, item=await self._checked(event.item)))
+            case CreateResponse() if event.input is not None:
+                self._feed(replace(event, input=tuple([await self._checked(item) for item in event.input])))
             case _:
                 self._feed(event)
 
@@ -154,13 +159,13 @@ class SessionRuntime:
                 self._session.receive(frame, self._clock())
         self._pump()
 
-    async def _checked(self, event: AddItem) -> AddItem:
-        """The same event with its pictures decoded once, so that none that is broken gets further."""
-        content = list(event.item.content)
+    async def _checked(self, item: Item) -> Item:
+        """The same item with its pictures decoded once, so that none that is broken gets further."""
+        content = list(item.content)
         for index, part in enumerate(content):
             if isinstance(part, ImageContent):
                 content[index] = ImageContent(await self._eye.check(part.picture))
-        return replace(event, item=event.item.with_content(*content))
+        return item.with_content(*content)
 
     def _feed(self, event: Input) -> None:
         self._session.receive(event, self._clock())
@@ -253,7 +258,9 @@ class SessionRuntime:
             case Configure():
                 agent.configure(command.config)
             case EstimateEndpoint():
-                self._spawn(self._estimate(command))
+                if self._estimating is not None:
+                    self._estimating.cancel()  # that silence is over; many sessions share the model
+                self._estimating = self._spawn(self._estimate(command))
             case Transcribe():
                 self._spawn(self._transcribe(command.item_id))
             case StartResponse():
@@ -272,10 +279,11 @@ class SessionRuntime:
         if command.discard:
             self._agent.discard(command.generation)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._worked)
+        return task
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from langchain_core.messages import BaseMessage
 
@@ -77,9 +77,8 @@ class Transcription:
 class TokenCounter(Protocol):
     """How many tokens things take in an engine's own prompt, wrappers included."""
 
-    @property
-    def message_overhead(self) -> int:
-        """Tokens around a message's contents."""
+    def wrapper(self, message: BaseMessage) -> int:
+        """Tokens of a message besides its contents: its role, its end, its call, notes about it."""
         ...
 
     def text(self, text: str) -> int:
@@ -92,10 +91,6 @@ class TokenCounter(Protocol):
 
     def picture(self, caption: str | None) -> int:
         """Tokens of a picture."""
-        ...
-
-    def call(self, name: str, arguments: dict[str, Any]) -> int:
-        """Tokens of a tool call that the model made."""
         ...
 
     def system(self, instructions: str) -> int:
@@ -122,8 +117,13 @@ class Conversation(Protocol):
         """More of an utterance, 16 kHz: encode it while the rest is being said."""
         ...
 
-    def see(self, picture: Picture) -> None:
-        """A picture that messages will name by its key: encode it now."""
+    def see(self, picture: Picture, *, attached: bool = False) -> None:
+        """A picture that messages will name by its key: encode it now.
+
+        Args:
+            picture: The picture.
+            attached: The user sent it on purpose; otherwise it is what the camera happens to see.
+        """
         ...
 
     def forget(self, file_id: str) -> None:

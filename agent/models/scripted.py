@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hearsight.agent.models.base import Capabilities, Delta, GenerateRequest, GenerationEnd, Transcription
@@ -106,7 +107,13 @@ def python_call(name: str, arguments: dict[str, Any]) -> str:
 class ScriptedCounter:
     """Counts the pieces of `split_tokens`, and media as Gemma 3n does."""
 
-    message_overhead = 4
+    MESSAGE_TOKENS = 4
+    """Around each message."""
+
+    def wrapper(self, message: BaseMessage) -> int:
+        """Four, and the pieces of the call."""
+        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        return self.MESSAGE_TOKENS + sum(self.text(python_call(call["name"], call["args"])) for call in calls)
 
     def text(self, text: str) -> int:
         """Pieces of a text."""
@@ -120,13 +127,9 @@ class ScriptedCounter:
         """As many as Gemma 3n makes, and two around them."""
         return 258
 
-    def call(self, name: str, arguments: dict[str, Any]) -> int:
-        """Pieces of the call."""
-        return self.text(python_call(name, arguments))
-
     def system(self, instructions: str) -> int:
         """Pieces of the instructions."""
-        return self.message_overhead + self.text(instructions)
+        return self.MESSAGE_TOKENS + self.text(instructions)
 
     def tools(self, tools: Sequence[ToolSpec]) -> int:
         """Pieces of names, descriptions and schemas."""
@@ -135,7 +138,7 @@ class ScriptedCounter:
         )
 
 
-@dataclass(slots=True)
+@dataclass
 class ScriptedConversation:
     """One session of a scripted engine.
 
@@ -167,7 +170,7 @@ class ScriptedConversation:
         self.heard[item_id] = self.heard.get(item_id, 0) + samples.size
         self._transcripts.pop(item_id, None)
 
-    def see(self, picture: Picture) -> None:
+    def see(self, picture: Picture, *, attached: bool = False) -> None:
         """Note what was seen."""
         self.seen.append(picture.key)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from hearsight.agent.answer import Emit
@@ -32,12 +32,28 @@ async def act(state: State, runtime: Runtime[Turn]) -> State:
         if failed is None and _is_client(turn, call):
             _ask_client(turn, call, emit)
     outcomes = [outcome for _, outcome in results]
-    update = State(messages=[message for messages, _ in results for message in messages], calls=[])
+    made_messages = [message for messages, _ in results for message in messages]
+    update = State(messages=_fitting(turn, state, made_messages), calls=[])
     if len(server) < len(made):
         update["handed_over"] = True
     elif all(outcome.say is not None for outcome in outcomes):
         update["ready"] = " ".join(outcome.say or "" for outcome in outcomes)
     return update
+
+
+def _fitting(turn: Turn, state: State, made: list[BaseMessage]) -> list[BaseMessage]:
+    """Calls and results, the results cut where the model's context has no room for them."""
+    bare = [message.model_copy(update={"content": ""}) for message in made]
+    head = turn.ledger.head(turn.instructions, turn.tools)
+    used = head.total + sum(turn.ledger.message(message).total for message in [*state["messages"], *bare])
+    results = sum(isinstance(message, ToolMessage) for message in made)
+    share = max(0, turn.ledger.budget - used) // max(1, results)
+    return [
+        message.model_copy(update={"content": turn.ledger.cut(str(message.content), share)})
+        if isinstance(message, ToolMessage)
+        else message
+        for message in made
+    ]
 
 
 def after_act(state: State) -> str:

@@ -9,9 +9,13 @@ from langgraph.runtime import Runtime
 from hearsight.agent.context import Context
 from hearsight.agent.messages import Block, blocks
 from hearsight.agent.turn import State, Turn
+from hearsight.streams.errors import EngineError
 
 INAUDIBLE = "Sorry, I didn't catch that."
 """Said when the turn holds speech, but no words."""
+LOST = "(inaudible)"
+"""Stands for what was said earlier and could not be written down."""
+UNSEEN = "a picture that could not be looked at"
 
 
 async def perceive(state: State, runtime: Runtime[Turn]) -> State:
@@ -38,22 +42,35 @@ def after_perceive(state: State) -> str:
 
 
 async def _hear(turn: Turn) -> None:
+    """Write down what was said; what cannot be, fails the answer only where it is what is to be answered."""
     if turn.capabilities.audio or turn.transcribe is None:
         return
     missing = [block["file_id"] for block in _media(turn.source, "audio") if block["transcript"] is None]
-    for file_id, text in zip(missing, await asyncio.gather(*map(turn.transcribe, missing)), strict=True):
+    texts = await asyncio.gather(*map(turn.transcribe, missing), return_exceptions=True)
+    for number, (file_id, text) in enumerate(zip(missing, texts, strict=True), start=1):
+        if isinstance(text, BaseException):
+            if number == len(missing) or not isinstance(text, EngineError):
+                raise text
+            text = LOST
         turn.source.set_transcript(file_id, text)
 
 
 async def _see(turn: Turn) -> None:
+    """Find words for pictures; what cannot be looked at is told, and no reason not to answer."""
     if turn.capabilities.pictures:
         return
-    missing = list(
-        dict.fromkeys(block["file_id"] for block in _media(turn.source, "image") if block["caption"] is None)
+    missing = dict.fromkeys(
+        block["file_id"] for block in _media(turn.source, "image") if block["caption"] is None
     )
-    captions = await asyncio.gather(*map(turn.conversation.caption, missing))
-    for file_id, caption in zip(missing, captions, strict=True):
-        turn.source.set_caption(file_id, caption)
+    await asyncio.gather(*(_caption(turn, file_id) for file_id in missing))
+
+
+async def _caption(turn: Turn, file_id: str) -> None:
+    try:
+        caption = await turn.conversation.caption(file_id)
+    except EngineError:
+        caption = UNSEEN
+    turn.source.set_caption(file_id, caption)
 
 
 def _media(context: Context, kind: str) -> list[Block]:

@@ -40,6 +40,8 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
                 written.take(event)
     for event in router.flush():
         written.take(event)
+    if request.tool_choice == "none":
+        written.calls.clear()  # the model knows of the tools still, but it has had its rounds
     update = State(
         messages=written.messages(),
         calls=written.calls,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 import numpy as np
 import pytest
 from agent_driver import Driver, kinds, words
 
-from hearsight.agent.models.base import Capabilities
+from hearsight.agent.messages import blocks
+from hearsight.agent.models.base import Capabilities, Transcription
 from hearsight.agent.models.scripted import Script, ScriptedEngine, Step
-from hearsight.agent.nodes.perceive import INAUDIBLE
+from hearsight.agent.nodes.perceive import INAUDIBLE, LOST, UNSEEN
 from hearsight.agent.nodes.think import NOT_UNDERSTOOD, NOTHING_TO_SAY
 from hearsight.agent.session import BROKEN, AgentSettings
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.scripted import ScriptedVoice
+from hearsight.streams.errors import EngineError
 from hearsight.streams.events import (
     AnswerFailed,
     AnswerFinished,
@@ -24,8 +26,10 @@ from hearsight.streams.events import (
     AnswerText,
     ClientCall,
     FunctionTool,
+    ImageContent,
     InsertItem,
     Item,
+    Picture,
     ServerCallFinished,
     ServerCallStarted,
     TextContent,
@@ -271,6 +275,56 @@ async def test_a_turn_that_is_too_long_is_refused(drivers: list[Driver]) -> None
     driver.user("word " * 400)
     events = await driver.respond()
     assert isinstance(events[0], AnswerFailed) and events[0].code == "context_length_exceeded"
+
+
+async def test_a_result_is_cut_to_the_room_that_is_left(drivers: list[Driver]) -> None:
+    script = Script(steps=(Step(call="essay"), Step(say="Long.")), context_limit=1200)
+    driver = drive(drivers, script=script)
+    driver.user("Write.")
+    assert words(await driver.respond()) == "Long."
+    told = str(driver.conversation.requests[1].messages[-1].content)
+    assert told and len(told) < 2_000 and driver.bench.runs == ["essay"]
+
+
+async def test_what_was_lost_earlier_does_not_silence_the_answer(drivers: list[Driver]) -> None:
+    driver = drive(drivers, Step(say="Hello."))
+    driver.conversation.transcribe = deaf_for("lost")  # type: ignore[method-assign]
+    driver.session._transcripts = type(driver.session._transcripts)(driver.conversation.transcribe)
+    driver.commit("lost")
+    driver.commit("heard")
+    assert words(await driver.respond()) == "Hello."
+    first, second = driver.conversation.requests[0].messages
+    assert blocks(first)[0]["transcript"] == LOST and blocks(second)[0]["transcript"] == "words"
+
+
+async def test_what_was_just_said_and_lost_fails_the_answer(drivers: list[Driver]) -> None:
+    driver = drive(drivers)
+    driver.session._transcripts = type(driver.session._transcripts)(deaf_for("lost"))
+    driver.commit("lost")
+    assert await driver.respond() == [AnswerFailed(1, "engine_failed", "No audio.")]
+
+
+def deaf_for(lost: str) -> Callable[[str], Awaitable[Transcription]]:
+    async def transcribe(item_id: str) -> Transcription:
+        if item_id == lost:
+            raise EngineError("No audio.")
+        return Transcription("words", 1.0)
+
+    return transcribe
+
+
+async def test_a_picture_that_cannot_be_looked_at_is_told(drivers: list[Driver]) -> None:
+    driver = drive(drivers, Step(say="I can't see it."))
+
+    async def blind(file_id: str) -> str:
+        raise EngineError("Blind.")
+
+    driver.conversation.caption = blind  # type: ignore[method-assign]
+    picture = Picture(b"", "image/jpeg", 1, 1, "p")
+    item = Item("u", "message", content=(TextContent("What is it?"), ImageContent(picture)))
+    driver.session.edit(InsertItem(item))
+    assert words(await driver.respond()) == "I can't see it."
+    assert blocks(driver.conversation.requests[0].messages[0])[1]["caption"] == UNSEEN
 
 
 async def test_unusable_client_tools_are_refused(drivers: list[Driver]) -> None:

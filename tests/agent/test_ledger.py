@@ -52,12 +52,12 @@ def test_each_kind_is_counted_as_itself() -> None:
         ),
     ]
     tokens = ledger().count(messages)
-    overhead = COUNTER.message_overhead
+    overhead = COUNTER.MESSAGE_TOKENS
     assert tokens == Tokens(
         text=overhead + COUNTER.text("hi"),
         audio=COUNTER.audio(16_000, None),
         image=COUNTER.picture(None),
-        tools=overhead + COUNTER.call("look", {}),
+        tools=overhead + COUNTER.text("look()"),
         system=overhead + COUNTER.text("rule"),
     )
     assert tokens.total == tokens.text + tokens.audio + tokens.image + tokens.tools + tokens.system
@@ -224,3 +224,10 @@ def test_the_books_always_balance(steps: list, limit: int) -> None:  # type: ign
             continue
         assert used.total <= books.budget
         assert used == head + ledger(limit, reserve=50).count(context.for_model())
+
+
+@given(st.text("ab .", max_size=200), st.integers(0, 80))
+def test_a_text_is_cut_to_the_tokens_it_may_have(text: str, tokens: int) -> None:
+    kept = ledger().cut(text, tokens)
+    assert text.startswith(kept) and COUNTER.text(kept) <= tokens
+    assert kept == text or COUNTER.text(text) > tokens

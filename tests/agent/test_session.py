@@ -306,6 +306,14 @@ class TestTools:
         assert told == ["Be brief.", "Be kind.", "Be rude."]
 
 
+async def test_the_model_can_be_warmed_before_the_first_session(drivers: list[Driver]) -> None:
+    driver = drive(drivers)
+    await driver.agent.warm_up()
+    warmed = driver.engine.conversations[1]
+    assert warmed.prefilled[0].instructions == "Be brief." and warmed.closed
+    assert len(warmed.prefilled[0].tools) == len(driver.bench.registry().specs())
+
+
 async def test_closing_twice_leaves_nothing(drivers: list[Driver]) -> None:
     driver = drive(drivers, SLOW)
     driver.user("Do it.")

@@ -11,6 +11,7 @@ import base64
 import gc
 import json
 import os
+import time
 import zlib
 from collections.abc import AsyncIterator
 
@@ -240,6 +241,7 @@ async def test_five_minutes_into_a_push_to_talk_buffer(service):
 
 async def test_a_hundred_pictures_in_a_second(service):
     data = base64.b64encode(picture(640, 480)).decode()
+    started_at = time.monotonic()
     async with service.connect() as socket:
         for _ in range(100):
             await send(socket, "input_image_buffer.append", image=data, mime_type="image/jpeg")
@@ -249,8 +251,10 @@ async def test_a_hundred_pictures_in_a_second(service):
             while not events or events[-1]["type"] != "response.done":
                 events.append(json.loads(await socket.recv()))
         dropped = [event for event in events if "dropped" in json.dumps(event).lower()]
-        assert len(dropped) >= 50
-        assert "second" in json.dumps(dropped[0])
+        # 30 a second are looked at, and 30 more at once; a slow machine takes longer and so drops fewer.
+        looked_at = 30 + 30 * (time.monotonic() - started_at)
+        assert len(dropped) >= 100 - looked_at - 1
+        assert all("second" in json.dumps(event) for event in dropped)
 
 
 async def test_a_megabyte_of_text(service):

@@ -55,6 +55,22 @@ class Broken:
         raise RuntimeError("the model broke")
 
 
+class Swamped:
+    """An end-of-turn model that has no time for anyone."""
+
+    def __init__(self):
+        self.waiting = 0
+        self.given_up = 0
+
+    async def probability(self, samples):
+        self.waiting += 1
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.waiting -= 1
+            self.given_up += 1
+
+
 class Listener:
     """Reads a runtime's outputs as a client would."""
 
@@ -179,6 +195,18 @@ async def test_a_broken_end_of_turn_model_costs_time_only(silero, recorded_speec
         await listener.until(ResponseEnded)
 
 
+async def test_a_session_asks_a_swamped_end_of_turn_model_for_one_silence_at_a_time(silero, recorded_speech):
+    swamped = Swamped()
+    async with running(silero, PlainAgent(), end_of_turn=swamped) as (runtime, listener, _):
+        for turn in (1, 2, 3):
+            await speak(runtime, recorded_speech)
+            await speak(runtime, np.zeros(24_000, np.int16))
+            await listener.until(ResponseEnded, count=turn)
+            assert swamped.waiting == 1
+    assert swamped.waiting == 0
+    assert swamped.given_up == 3
+
+
 async def test_audio_that_stops_coming_ends_the_turn(silero, recorded_speech):
     limits = SessionLimits(stall_ms=50)
     async with running(silero, PlainAgent(), limits=limits) as (runtime, listener, _):
@@ -241,6 +269,20 @@ async def test_a_broken_picture_goes_no_further(silero):
         assert [note for note in agent.notes if note[0] == "edit"] == []
         await runtime.receive(CreateResponse())
         await listener.until(ResponseEnded)
+
+
+async def test_pictures_given_for_one_answer_are_checked_as_well(silero):
+    async with running(silero, PlainAgent(), config=MANUAL) as (runtime, listener, agent):
+        for data, accepted in ((jpeg()[:200], False), (jpeg(), True)):
+            item = Item("i", "message", content=(ImageContent(Picture(data, "image/jpeg", 0, 0, "")),))
+            if accepted:
+                await runtime.receive(CreateResponse(input=(item,)))
+            else:
+                with pytest.raises(InvalidPicture):
+                    await runtime.receive(CreateResponse(input=(item,)))
+        await listener.until(ResponseEnded)
+        (request,) = agent.requests
+        assert request.input[0].content[0].picture.width == 64
 
 
 async def test_the_newest_camera_picture_can_be_looked_at(silero):

@@ -94,6 +94,12 @@ class Bench:
             bench.runs.append(f"light {on}")
             return Reply("done", f"The light is {'on' if on else 'off'}.")
 
+        @tool(extras={"side_effects": False})
+        async def essay() -> str:
+            """Write an essay."""
+            bench.runs.append("essay")
+            return "word " * 1000
+
         @tool(parse_docstring=True, extras={"side_effects": False})
         async def broken() -> str:
             """Fail."""
@@ -111,7 +117,7 @@ class Bench:
             context.timers.set(seconds, "tea")
             return "Set."
 
-        return ToolRegistry([weather, slow, light, broken, set_tea_timer])
+        return ToolRegistry([weather, slow, light, essay, broken, set_tea_timer])
 
 
 class Driver:

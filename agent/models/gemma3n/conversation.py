@@ -81,9 +81,10 @@ class Gemma3nConversation:
         self._media.hear(item_id, samples)
         self._wake()
 
-    def see(self, picture: Picture) -> None:
-        """A picture that messages will name by its key: encoded now."""
-        self._media.see(picture)
+    def see(self, picture: Picture, *, attached: bool = False) -> None:
+        """A picture that messages will name by its key: encoded now, finely if it was sent on purpose."""
+        closely = attached and picture.detail == "auto"
+        self._media.see(replace(picture, detail="high") if closely else picture)
         self._wake()
 
     def forget(self, file_id: str) -> None:

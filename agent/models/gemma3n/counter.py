@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.clips import MAX_CLIP_SAMPLES, SEARCH_SAMPLES
@@ -35,9 +36,13 @@ class Gemma3nCounter:
     def _count(self, text: str) -> int:
         return len(self._adapter.prompts.encode(text))
 
-    @property
-    def message_overhead(self) -> int:
-        """Tokens around a message's contents."""
+    def wrapper(self, message: BaseMessage) -> int:
+        """Tokens of a message besides its contents: its turn, its call, the block around a result."""
+        if isinstance(message, ToolMessage):
+            return self._turn + self._result_wrapper
+        if isinstance(message, AIMessage) and message.tool_calls:
+            call = message.tool_calls[0]
+            return self._turn + self._count(call_text(call["name"], call["args"])) + 1
         return self._turn
 
     def text(self, text: str) -> int:
@@ -54,10 +59,6 @@ class Gemma3nCounter:
     def picture(self, caption: str | None) -> int:
         """Tokens of a picture."""
         return self._adapter.pictures.tokens + self._picture_wrapper
-
-    def call(self, name: str, arguments: dict[str, Any]) -> int:
-        """Tokens of a tool call that the model made, and of what stands around its result."""
-        return self._count(call_text(name, arguments)) + 1 + self._result_wrapper
 
     def system(self, instructions: str) -> int:
         """Tokens of the instructions and of all that stands around the conversation."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hearsight.agent.messages import call_message
 from hearsight.agent.models.base import Conversation, Engine, GenerateRequest, GenerationEnd, TokenCounter
 from hearsight.agent.models.scripted import (
     Script,
@@ -23,7 +24,7 @@ from hearsight.agent.models.scripted import (
 )
 from hearsight.config.errors import ConfigError
 from hearsight.streams.errors import EngineError
-from hearsight.streams.events import Picture
+from hearsight.streams.events import Picture, ToolCall
 from hearsight.tools.calls import ToolSpec
 
 REQUEST = GenerateRequest(())
@@ -165,8 +166,8 @@ def test_counting_is_deterministic() -> None:
     counter = ScriptedCounter()
     assert counter.text("Hello there") == 4
     assert counter.audio(16_000, None) == 9 and counter.picture("a cup") == 258
-    assert counter.call("look", {"question": "where"}) == counter.text(
-        python_call("look", {"question": "where"})
-    )
-    assert counter.system("Be brief.") == counter.message_overhead + counter.text("Be brief.")
+    call = call_message("c", ToolCall("c1", "look", '{"question": "where"}'))
+    called = counter.text(python_call("look", {"question": "where"}))
+    assert counter.wrapper(call) == counter.MESSAGE_TOKENS + called
+    assert counter.system("Be brief.") == counter.MESSAGE_TOKENS + counter.text("Be brief.")
     assert counter.tools([ToolSpec("look", "Look.", {})]) > 0

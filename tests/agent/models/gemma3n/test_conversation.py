@@ -130,7 +130,7 @@ async def test_the_cache_holds_what_was_counted(engine):
     asked = request(HumanMessage([image_block("key1"), {"type": "text", "text": "What is it?"}]))
     _, end = await collect(conversation, asked)
     counter = conversation.counter
-    counted = counter.system(INSTRUCTIONS) + counter.message_overhead
+    counted = counter.system(INSTRUCTIONS) + counter.wrapper(asked.messages[0])
     counted += counter.picture(None) + counter.text("What is it?")
     assert end.prompt_tokens <= counted <= end.prompt_tokens + 5
     assert conversation.cached_tokens >= end.prompt_tokens
@@ -249,6 +249,15 @@ async def test_transcripts_and_captions_leave_the_conversation_alone(engine):
     await conversation.describe(picture(2), "What colour is it?", "high")
     await conversation.read_text(picture(2))
     assert conversation.cached_tokens == before
+
+
+async def test_a_picture_sent_on_purpose_is_looked_at_closely(engine):
+    conversation = engine.open("a")
+    conversation.see(picture(3))
+    conversation.see(picture(4), attached=True)
+    await settle(conversation)
+    assert [token.side_px for token in conversation._media.picture("key3")[:1]] == [64]
+    assert [token.side_px for token in conversation._media.picture("key4")[:1]] == [128]
 
 
 async def test_media_that_are_gone_are_told(engine):

@@ -191,7 +191,7 @@ def test_the_parts_count_no_less_than_the_prompt_and_hardly_more(model, processo
     counted = counter.system("Be brief.") + counter.tools((TOOL,))
     parts = 0
     for message in messages:
-        counted += counter.message_overhead
+        counted += counter.wrapper(message)
         contents = message.content if isinstance(message.content, list) else [message.content]
         for block in contents:
             parts += 1
@@ -207,6 +207,17 @@ def test_the_parts_count_no_less_than_the_prompt_and_hardly_more(model, processo
     assert (
         len(prompt.tokens) <= counted <= len(prompt.tokens) + 4 * parts + 3 * len(messages) + model_start + 3
     )
+
+
+def test_calls_and_results_are_counted_with_their_wrappers(model, processor):
+    adapter = Gemma3nAdapter(model, processor)
+    counter = Gemma3nCounter(adapter)
+    call = AIMessage("", tool_calls=[{"id": "c", "name": "set_timer", "args": {"seconds": 60}}])
+    messages = [HumanMessage("Go"), call, ToolMessage("done", tool_call_id="c")]
+    prompt = adapter.prompts.closed(messages, Held(), tools=(TOOL,))
+    counted = counter.system("") + counter.tools((TOOL,)) + sum(map(counter.wrapper, messages))
+    counted += counter.text("Go") + counter.text("done")
+    assert len(prompt.tokens) <= counted <= len(prompt.tokens) + 10
 
 
 def test_tools_are_told_as_signatures():

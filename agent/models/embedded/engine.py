@@ -1,0 +1,120 @@
+"""The default engine: small open models on the CPU, for a machine with no GPU and no account."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from hearsight.agent.models.base import Capabilities
+from hearsight.agent.models.embedded.conversation import EmbeddedConversation
+from hearsight.agent.models.embedded.language_model import GREEDY, LanguageModel, Sampling
+from hearsight.agent.models.embedded.sight import Sight
+from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+from hearsight.config.engines import EmbeddedSettings
+from hearsight.config.errors import PayloadMissing
+from hearsight.config.payloads import PayloadStore
+
+ENGLISH_ONLY = "tiny.en"
+
+
+class EmbeddedEngine:
+    """Implements ``hearsight.agent.models.base.Engine``; speech and pictures become text first.
+
+    Args:
+        language_model: Writes.
+        speech_to_text: Hears.
+        sight: Sees.
+        context_limit: Tokens that a prompt and its answer may have together.
+        sampling: How the language model chooses its words.
+        reads: Whether text in pictures is read.
+    """
+
+    name = "embedded"
+    capabilities = Capabilities(audio=False, pictures=False)
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        speech_to_text: SpeechToText,
+        sight: Sight,
+        *,
+        context_limit: int,
+        sampling: Sampling = GREEDY,
+        reads: bool = True,
+    ) -> None:
+        self.context_limit = context_limit
+        self._language_model = language_model
+        self._speech_to_text = speech_to_text
+        self._sight = sight
+        self._sampling = sampling
+        self._reads = reads
+
+    def open(self, session_id: str) -> EmbeddedConversation:
+        """A session's own conversation."""
+        return EmbeddedConversation(
+            session_id,
+            self._language_model,
+            self._speech_to_text,
+            self._sight,
+            sampling=self._sampling,
+            reads=self._reads,
+        )
+
+    async def load(self) -> None:
+        """Load all models side by side.
+
+        Raises:
+            EngineError: A library is missing, or a model cannot be loaded.
+        """
+        async with asyncio.TaskGroup() as group:
+            for model in (self._language_model, self._speech_to_text, self._sight):
+                group.create_task(model.load())
+
+    async def aclose(self) -> None:
+        """Free the models."""
+        async with AsyncExitStack() as closing:
+            for model in (self._sight, self._speech_to_text, self._language_model):
+                closing.push_async_callback(model.aclose)
+
+
+async def open_embedded_engine(settings: EmbeddedSettings, store: PayloadStore) -> EmbeddedEngine:
+    """Load the models that the settings name.
+
+    Args:
+        settings: The engine's settings.
+        store: Where the model files are.
+
+    Raises:
+        PayloadError: A model file is missing or damaged.
+        EngineError: A library is missing, or a model cannot be loaded.
+    """
+    threads = settings.threads or os.cpu_count() or 2
+    english = settings.speech_to_text == ENGLISH_ONLY
+    try:
+        objects_dir = store.path("coco-ssd") if settings.objects else None
+    except PayloadMissing:
+        objects_dir = None  # it is optional: without it, pictures are described by colours, codes and text
+    engine = EmbeddedEngine(
+        LanguageModel(
+            store.file(settings.language_model),
+            threads=threads,
+            context_tokens=settings.context_tokens,
+            slots=settings.slots,
+        ),
+        SpeechToText(
+            store.path(f"whisper-{settings.speech_to_text}"),
+            threads=threads,
+            language="en" if english else None,
+        ),
+        Sight(objects_dir=objects_dir, text=settings.ocr, threads=threads),
+        context_limit=settings.context_tokens,
+        sampling=Sampling(settings.temperature),
+        reads=settings.ocr,
+    )
+    try:
+        await engine.load()
+    except BaseException:
+        await engine.aclose()
+        raise
+    return engine

@@ -1,0 +1,109 @@
+"""Short exchanges that show the language model when to call a tool, and when just to answer.
+
+A model of 1.5 billion parameters learns this from examples better than from rules. Half of them need no tool,
+though they speak of time, counting, memory or looking: what tempts such a model is the word, not the wish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from hearsight.tools.calls import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One exchange."""
+
+    said: str
+    answer: str
+    """A call, or plain words."""
+    tool: str | None = None
+    """The tool that is called; None for plain words."""
+
+
+EXAMPLES = (
+    Example("Hi there, how are you doing?", "I'm doing well, thank you. What can I do for you?"),
+    Example("Hey, do you know how late it is?", "get_time()", "get_time"),
+    Example(
+        "Who came up with daylight saving time?",
+        "It was proposed by George Hudson in 1895, and first used widely in the First World War.",
+    ),
+    Example(
+        "set a timer for seven minutes for the rice", 'set_timer(seconds=7 * 60, label="rice")', "set_timer"
+    ),
+    Example("how much is thirty one times 12", 'calculate(expression="31 * 12")', "calculate"),
+    Example(
+        "Had such a good time at the beach today.",
+        "That sounds lovely. Did you go for a swim?",
+    ),
+    Example("So what's the clock saying over in Lisbon?", 'get_time(place="Lisbon")', "get_time"),
+    Example("What weekday will it be in nine days?", "get_date(days_from_today=9)", "get_date"),
+    Example("What am I holding up here?", 'look(question="what is the user holding")', "look"),
+    Example(
+        "How do I work out the area of a circle?",
+        "Multiply the radius by itself, and then by pi, which is about 3.14.",
+    ),
+    Example("What's written on this bottle?", "read_text()", "read_text"),
+    Example(
+        "Don't forget that my sister's birthday is in May.",
+        'remember(fact="The birthday of the user\'s sister is in May.")',
+        "remember",
+    ),
+    Example("How much longer do the eggs have?", "list_timers()", "list_timers"),
+    Example(
+        "Do you remember your first day at school?",
+        "I'm a computer program, so I never went to school. How was yours?",
+    ),
+    Example("when's my sister's birthday again", 'recall(query="sister birthday")', "recall"),
+    Example("You can switch off the laundry timer.", 'cancel_timer(label="laundry")', "cancel_timer"),
+    Example(
+        "How long does it take to boil an egg?",
+        "About six minutes for a soft one, and ten for a hard one.",
+    ),
+    Example("Give me a shout in an hour and a quarter.", "set_timer(seconds=3600 + 15 * 60)", "set_timer"),
+    Example("And what was the date yesterday?", "get_date(days_from_today=-1)", "get_date"),
+    Example(
+        "three tickets at 14.50 each, what does that come to",
+        'calculate(expression="3 * 14.50")',
+        "calculate",
+    ),
+    Example(
+        "Is it bad for the eyes to read in the dark?",
+        "No, it only tires them. It does no lasting harm.",
+    ),
+    Example("Get rid of all the timers.", 'cancel_timer(label="all")', "cancel_timer"),
+    Example("I'll never forget that summer in Spain.", "What made it so special?"),
+    Example(
+        "Make a note that the meeting has moved to room nine.",
+        'remember(fact="The meeting has moved to room nine.")',
+        "remember",
+    ),
+    Example("Is anybody standing behind me?", 'look(question="is anybody behind the user")', "look"),
+    Example(
+        "Do I look happy to you?",
+        "I can't tell how people feel. I only recognize objects, colors and text.",
+    ),
+    Example("What was the name of my dentist again?", 'recall(query="dentist name")', "recall"),
+    Example(
+        "From now on, please call me Sam.", 'remember(fact="The user wants to be called Sam.")', "remember"
+    ),
+    Example("Buzz me in one and a half minutes.", "set_timer(seconds=1.5 * 60)", "set_timer"),
+    Example("Let me know when forty seconds have passed.", "set_timer(seconds=40)", "set_timer"),
+    Example(
+        "Bear in mind that I'm allergic to nuts.",
+        'remember(fact="The user is allergic to nuts.")',
+        "remember",
+    ),
+    Example(
+        "half an hour for the laundry, please", 'set_timer(seconds=30 * 60, label="laundry")', "set_timer"
+    ),
+    Example("Thanks, that's all for now.", "You're welcome. Talk to you soon!"),
+)
+
+
+def examples_for(tools: Collection[ToolSpec]) -> list[Example]:
+    """The exchanges that fit the tools at hand: those that call one of them, and those that call none."""
+    names = {tool.name for tool in tools}
+    return [example for example in EXAMPLES if example.tool is None or example.tool in names]

@@ -1,0 +1,239 @@
+"""The language model: a GGUF file run by llama.cpp in this process, with a warm KV cache per session."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from hearsight.agent.models.base import Delta, GenerationEnd
+from hearsight.agent.models.embedded.llama_client import LlamaClient
+from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
+from hearsight.agent.models.embedded.slots import Placement, SlotTable, Tokens
+from hearsight.agent.models.embedded.tokens import Prompt, Tokenizer
+from hearsight.streams.errors import EngineError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    temperature: float = 0.0
+    """0 takes the likeliest, always."""
+    top_k: int = 40
+    top_p: float = 0.95
+    seed: int = 0
+
+
+GREEDY = Sampling()
+
+
+class LanguageModel:
+    """A GGUF model; all of it runs in llama.cpp's own threads, and nothing here blocks the event loop."""
+
+    def __init__(self, path: Path, *, threads: int, context_tokens: int, slots: int) -> None:
+        """Prepare; nothing works before `load`.
+
+        Args:
+            path: The GGUF file.
+            threads: CPU threads to compute with.
+            context_tokens: Size of the KV cache, of which every session takes what it needs.
+            slots: Sessions that may be in that cache, and generate, at the same time. More can be open: what
+                leaves a slot is saved to a private temporary folder, for as many tokens again.
+        """
+        self._path = path
+        self._threads = threads
+        self._context_tokens = context_tokens
+        self._table = SlotTable(slots, saved_tokens=context_tokens)
+        self._freed = asyncio.Condition()
+        self._tokenizer: Tokenizer | None = None
+        self._server: Any = None
+        self._folder = tempfile.TemporaryDirectory(prefix="hearsight-", ignore_cleanup_errors=True)
+        self._client = LlamaClient(Path(self._folder.name) / SOCKET)
+
+    async def load(self) -> None:
+        """Read the model into memory, which takes some seconds.
+
+        Raises:
+            EngineError: A library is missing, or the file cannot be loaded.
+        """
+        if self._server is None:
+            await asyncio.to_thread(self._load)
+
+    def count_tokens(self, prompt: Prompt | str) -> int:
+        """Tokens of a prompt or of a piece of text; what has been counted before is remembered."""
+        return len(self._encode(prompt))
+
+    async def generate(
+        self,
+        prompt: Prompt | str,
+        *,
+        session_id: str,
+        max_tokens: int,
+        sampling: Sampling = GREEDY,
+        stop: Sequence[str] = (),
+        grammar: str | None = None,
+    ) -> AsyncGenerator[Delta]:
+        """Go on with a prompt; closing the iterator stops the model within a token.
+
+        Waits while all slots are busy.
+
+        Args:
+            prompt: Pieces, of which only those that say so are control tokens; or a text in which control
+                tokens count as such, for whoever has taken them out of what users wrote.
+            session_id: Whose KV cache this is.
+            max_tokens: The longest continuation.
+            sampling: How tokens are chosen.
+            stop: Texts that end the continuation and are not part of it.
+            grammar: GBNF that the continuation has to follow.
+
+        Yields:
+            Text as decoded, and at last how it ended.
+
+        Raises:
+            EngineError: The model failed, or the prompt is longer than its context.
+        """
+        tokens = self._encode(prompt)
+        request = {
+            "prompt": tokens,
+            "n_predict": max_tokens,
+            "cache_prompt": True,
+            "return_progress": True,  # something to notice a closed iterator by while the prompt is read
+            "return_tokens": True,
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "stop": list(stop),
+        }
+        if grammar is not None:
+            request["grammar"] = grammar
+        async with self._seat(session_id, tokens) as seat:
+            async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
+                async for event in events:
+                    seat.follow(event)
+                    if text := event.get("content"):
+                        yield text
+                    if event.get("stop"):
+                        yield _end(event)
+            await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
+
+    async def warm(self, prompt: Prompt | str, *, session_id: str) -> None:
+        """Prefill a prompt, so that a generation from one that begins with it starts at its end.
+
+        Raises:
+            EngineError: The model failed, or the prompt is longer than its context.
+        """
+        async with aclosing(self.generate(prompt, session_id=session_id, max_tokens=0)) as nothing:
+            async for _ in nothing:
+                pass
+
+    def forget(self, session_id: str) -> None:
+        """A session has ended; its slot goes to the next one that needs one."""
+        self._table.forget(session_id)
+
+    async def aclose(self) -> None:
+        """Stop what is being generated and free the model."""
+        await self._client.aclose()
+        await asyncio.to_thread(self._unload)
+
+    def _load(self) -> None:
+        self._tokenizer = Tokenizer(self._path)
+        self._server = start_server(
+            self._path,
+            Path(self._folder.name),
+            threads=self._threads,
+            context_tokens=self._context_tokens,
+            slots=self._table.slots,
+        )
+
+    def _unload(self) -> None:
+        self._server = None
+        self._folder.cleanup()
+
+    def _encode(self, prompt: Prompt | str) -> list[int]:
+        if self._tokenizer is None:
+            raise EngineError("The language model is not loaded.", code="engine_unavailable")
+        return self._tokenizer.encode(prompt)
+
+    @asynccontextmanager
+    async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[_Seat]:
+        """A slot for a prompt, with as much of it in its KV cache as there is anywhere."""
+        async with self._freed:
+            while (placement := self._table.place(session_id, tokens)) is None:
+                await self._freed.wait()
+        seat = _Seat(placement.slot, tokens)
+        try:
+            await self._prepare(placement)
+            yield seat
+        finally:
+            self._table.release(seat.slot, seat.held)
+            async with self._freed:
+                self._freed.notify_all()
+
+    async def _prepare(self, placement: Placement) -> None:
+        slot = placement.slot
+        await self._save(placement.save, slot, self._table.held(slot))
+        if placement.restore is None:
+            return
+        try:
+            await self._client.move("restore", slot, placement.restore)
+        except EngineError:  # the prompt is read from its beginning instead
+            log.warning("kv_cache_not_restored", exc_info=True)
+            self._table.discard(placement.restore)
+        else:
+            self._table.restored(slot, placement.restore)
+
+    async def _save(self, file: str | None, slot: int, held: Tokens) -> None:
+        """Save a slot's KV cache, and delete files that give way to it."""
+        if file is None:
+            return
+        try:
+            count = await self._client.move("save", slot, file)
+        except EngineError:  # it will be computed again
+            log.warning("kv_cache_not_saved", exc_info=True)
+        else:
+            self._table.saved(file, held[:count])
+        for dropped in self._table.dropped_files():
+            (Path(self._folder.name) / dropped).unlink(missing_ok=True)
+
+
+class _Seat:
+    """A slot in use, and what its KV cache holds as far as the server has said: at first, nothing sure."""
+
+    def __init__(self, slot: int, prompt: list[int]) -> None:
+        self.slot = slot
+        self._prompt = prompt
+        self._read = 0
+        self._written: list[int] = []
+
+    @property
+    def held(self) -> list[int]:
+        """Tokens in the cache: what has been read of the prompt, and what was written after it."""
+        return self._prompt[: self._read] + self._written
+
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take note of an event of the server."""
+        progress = event.get("prompt_progress")
+        if progress is not None:
+            self._read = int(progress["processed"])
+        else:
+            self._read = len(self._prompt)
+            self._written.extend(event.get("tokens", ()))
+
+
+def _end(event: dict[str, Any]) -> GenerationEnd:
+    return GenerationEnd(
+        reason="length" if event.get("stop_type") == "limit" else "stop",
+        prompt_tokens=int(event["tokens_evaluated"]),
+        cached_tokens=int(event["timings"]["cache_n"]),
+        output_tokens=int(event["tokens_predicted"]),
+    )

@@ -1,0 +1,126 @@
+"""Messages as the prompt of a Qwen2.5 chat model, made so that a longer conversation extends a shorter one.
+
+Every part is rendered by itself and closed by a special token, so that tokens can be counted part by part and
+a prompt's beginning stays in the KV cache. Nothing that changes from turn to turn, such as the time, stands
+before the conversation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+
+from hearsight.agent.messages import blocks, is_interrupted
+from hearsight.agent.models.base import GenerateRequest
+from hearsight.agent.models.embedded.examples import examples_for
+from hearsight.agent.models.embedded.tokens import Prompt, Special
+from hearsight.tools.arguments import identifier
+from hearsight.tools.calls import ToolSpec
+from hearsight.tools.signature import signature
+
+START, END = Special("<|im_start|>"), Special("<|im_end|>")
+ANSWER: Prompt = (START, "assistant\n")
+"""What a prompt ends with."""
+_BREAK = "\n"
+"""Between the parts of what somebody said."""
+INTERRUPTED = " (The user interrupted you here.)"
+ABILITIES = """\
+You get the user's words as text, written down by speech recognition, which makes small mistakes. You \
+cannot hear voices, music or sounds. A line such as [camera: objects: a cup, a person] lists what was \
+recognized in front of the camera: objects, colors, codes and text. That is all you can see: no faces, \
+feelings or details. When asked for more than you know, say so."""
+WITH_TOOLS = """\
+You can call these functions:
+{signatures}
+
+When one of them is needed to do what the user wants, answer with the call alone, in one line. In all other \
+cases, talk: greetings, feelings, opinions, advice and general knowledge need no function."""
+
+
+def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
+    """Everything before the conversation: who the assistant is, what it can call, and examples."""
+    parts = [instructions.strip(), ABILITIES]
+    if tools:
+        parts.append(WITH_TOOLS.format(signatures="\n".join(signature(tool) for tool in tools)))
+    pieces = _turn("system", "\n\n".join(part for part in parts if part))
+    for example in examples_for(tools) if tools else ():
+        pieces += _turn("user", example.said) + _turn("assistant", example.answer)
+    return pieces
+
+
+def render(request: GenerateRequest) -> Prompt:
+    """The whole prompt of a request, up to where the answer begins."""
+    return [*context_pieces(request), *ANSWER]
+
+
+def context_pieces(request: GenerateRequest) -> Prompt:
+    """The prompt of a request as far as it will stay the same when the conversation goes on."""
+    conversation = [piece for message in request.messages for piece in message_pieces(message)]
+    return [*head(request.instructions, request.tools), *conversation]
+
+
+def message_pieces(message: BaseMessage) -> Prompt:
+    """One message with its wrapper."""
+    return _turn(_role(message), *_contents(message), *_notes(message))
+
+
+def wrapper_pieces(message: BaseMessage) -> Prompt:
+    """What `message_pieces` has besides the contents."""
+    breaks = [_BREAK] * (len(_said(message)) - 1)
+    return _turn(_role(message), *breaks, *_notes(message))
+
+
+def _role(message: BaseMessage) -> str:
+    if isinstance(message, AIMessage):
+        return "assistant"
+    if isinstance(message, ToolMessage):
+        return "tool"
+    return "system" if isinstance(message, SystemMessage) else "user"
+
+
+def _contents(message: BaseMessage) -> list[str]:
+    """What a message shows and says, each part a piece of its own: first the pictures, then the words."""
+    seen = [camera_line(block["caption"]) for block in blocks(message) if block["type"] == "image"]
+    said = [piece for text in _said(message) for piece in (_BREAK, text)]
+    return [*seen, *said[1:]]
+
+
+def _said(message: BaseMessage) -> list[str]:
+    texts = (block.get("text") or block.get("transcript") or "" for block in blocks(message))
+    return [text for text in texts if text]
+
+
+def _notes(message: BaseMessage) -> list[str]:
+    if is_interrupted(message):
+        return [INTERRUPTED]
+    return [call_text(message)] if isinstance(message, AIMessage) and message.tool_calls else []
+
+
+def camera_line(caption: str | None) -> str:
+    """What a picture shows, on a line of its own before the user's words."""
+    return f"[camera: {caption.strip()}]\n" if caption and caption.strip() else ""
+
+
+def call_text(message: AIMessage) -> str:
+    """The call that a message makes, as the model writes calls."""
+    call = message.tool_calls[0]
+    return python_call(call["name"], call["args"])
+
+
+def python_call(name: str, arguments: dict[str, Any]) -> str:
+    """A call in Python: ``set_timer(seconds=600, label="tea")``."""
+    written = (f"{identifier(key)}={_literal(value)}" for key, value in arguments.items())
+    return f"{identifier(name)}({', '.join(written)})"
+
+
+def _literal(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _turn(role: str, *pieces: str) -> list[Special | str]:
+    return [START, f"{role}\n", *(piece for piece in pieces if piece), END, "\n"]

@@ -1,0 +1,44 @@
+"""Runs the benchmarks, and writes docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+import latency
+import sessions
+import speech
+import tool_choice
+from report import PARTS, Result, save, show
+from rich.console import Console
+
+
+def run(part: str, console: Console) -> Result:
+    """Run one part."""
+    match part:
+        case "latency":
+            return asyncio.run(latency.run(console))
+        case "tool_choice":
+            return asyncio.run(tool_choice.run(console))
+        case "speech":
+            return asyncio.run(speech.run(console))
+        case _:
+            return sessions.run(console)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default.")
+    chosen = parser.parse_args().parts or list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
+    console = Console()
+    for part in chosen:
+        console.rule(part)
+        result = run(part, console)
+        show(result, console)
+        save(result)
+
+
+if __name__ == "__main__":
+    main()

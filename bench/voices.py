@@ -1,0 +1,120 @@
+"""Speech to measure with: human recordings, and requests read out by synthesisers."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+from report import ROOT
+
+from hearsight.agent.voice.hibari import HibariVoice
+from hearsight.streams.events import INPUT_RATE_HZ, OUTPUT_RATE_HZ, Samples
+from hearsight.wav import read_wav
+
+HUMAN_SPEECH = ROOT / "tests" / "data" / "speech"
+LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
+"""Where Debian's pocketsphinx-testdata puts read sentences of *Sense and Sensibility*."""
+LEVEL = 0.1
+"""Root mean square of synthetic speech, full scale 1: that of a voice near a microphone."""
+
+DEEPER = 0.875
+"""Pitch of the second voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Something said, and its words."""
+
+    name: str
+    words: str
+    samples: Samples
+    """16 kHz."""
+
+
+def short_human_recordings() -> list[Recording]:
+    """The recordings that come with the tests."""
+    rows = (HUMAN_SPEECH / "README.md").read_text(encoding="utf-8").splitlines()
+    cells = [
+        [cell.strip(" `") for cell in row.strip("|").split("|")] for row in rows if row.startswith("| `")
+    ]
+    return [Recording(name, words, read_wav(HUMAN_SPEECH / name, INPUT_RATE_HZ)) for name, words in cells]
+
+
+def librivox_recordings() -> list[Recording]:
+    """The read sentences of Debian's pocketsphinx-testdata; none where it is not installed."""
+    transcripts = LIBRIVOX / "transcription"
+    if not transcripts.exists():
+        return []
+    found = []
+    for line in transcripts.read_text(encoding="utf-8").splitlines():
+        words, _, name = line.rpartition("(")
+        name = name.rstrip(") ")
+        samples = read_wav(LIBRIVOX / f"{name}.wav", INPUT_RATE_HZ)
+        found.append(Recording(name, words.replace("<s>", "").replace("</s>", "").strip(), samples))
+    return found
+
+
+async def read_by_hibari(texts: Sequence[str], pitch: float = 1.0) -> list[Recording]:
+    """The texts in the voice that the service itself speaks with.
+
+    Args:
+        texts: What to say.
+        pitch: Factor on every frequency, which makes another speaker of it; the speed stays as it is.
+    """
+    voice = HibariVoice()
+    try:
+        spoken = []
+        for text in texts:
+            chunk = await voice.synthesize(text, speed=1 / pitch)
+            samples = _levelled(chunk.samples, round(OUTPUT_RATE_HZ * pitch))
+            spoken.append(Recording(text, text, samples))
+        return spoken
+    finally:
+        await voice.aclose()
+
+
+def read_by_espeak(texts: Sequence[str]) -> list[Recording]:
+    """The texts in espeak-ng's American English: a voice of quite another kind, from formants.
+
+    Raises:
+        FileNotFoundError: espeak-ng is not installed.
+    """
+    spoken = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        for text in texts:
+            subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", path, "--", text], check=True)
+            spoken.append(Recording(text, text, _levelled(read_wav(path, INPUT_RATE_HZ), INPUT_RATE_HZ)))
+    return spoken
+
+
+async def read_in_voices(texts: Sequence[str]) -> dict[str, list[Recording]]:
+    """The texts read by hibari, by a deeper speaker, and by espeak-ng where it is installed."""
+    voices = {
+        "hibari": await read_by_hibari(texts),
+        f"hibari at {DEEPER:g} of its pitch": await read_by_hibari(texts, DEEPER),
+    }
+    if shutil.which("espeak-ng"):
+        voices["espeak-ng"] = await asyncio.to_thread(read_by_espeak, texts)
+    return voices
+
+
+def silence(duration_s: float, rate_hz: int = INPUT_RATE_HZ) -> Samples:
+    """Nearly nothing: the noise floor of a microphone, so that no model meets digital zeros."""
+    noise = np.random.default_rng(0).standard_normal(round(duration_s * rate_hz)) * 4
+    return noise.astype(np.int16)
+
+
+def _levelled(samples: Samples, rate_hz: int) -> Samples:
+    wave = samples.astype(np.float64) / 32_768
+    if rate_hz != INPUT_RATE_HZ:
+        wave = soxr.resample(wave, rate_hz, INPUT_RATE_HZ)
+    wave *= LEVEL / max(float(np.sqrt(np.mean(np.square(wave)))), 1e-6)
+    return np.clip(np.rint(wave * 32_767), -32_768, 32_767).astype(np.int16)

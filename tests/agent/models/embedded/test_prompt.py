@@ -1,0 +1,154 @@
+"""The prompt: what the model is told, and how a longer conversation extends a shorter one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+
+from hearsight.agent.call_parser import parse_calls
+from hearsight.agent.messages import (
+    audio_block,
+    call_message,
+    human,
+    image_block,
+    interrupted,
+    result_message,
+    text_block,
+)
+from hearsight.agent.models.base import GenerateRequest
+from hearsight.agent.models.embedded.examples import EXAMPLES, examples_for
+from hearsight.agent.models.embedded.prompt import (
+    ANSWER,
+    INTERRUPTED,
+    context_pieces,
+    head,
+    message_pieces,
+    python_call,
+    render,
+    wrapper_pieces,
+)
+from hearsight.agent.models.embedded.tokens import Prompt, Special
+from hearsight.streams.events import ToolCall
+from hearsight.tools.builtin import BUILT_IN
+from hearsight.tools.calls import ToolSpec
+from hearsight.tools.registry import ToolRegistry
+
+REGISTRY = ToolRegistry(BUILT_IN.values())
+SPECS = REGISTRY.specs()
+MAP = ToolSpec("show-map", "Show a map.", {"type": "object", "properties": {"place": {"type": "string"}}})
+
+
+def text(pieces: Prompt) -> str:
+    return "".join(piece.name if isinstance(piece, Special) else piece for piece in pieces)
+
+
+def test_a_conversation_reads_like_one() -> None:
+    messages: tuple[BaseMessage, ...] = (
+        SystemMessage(id="s", content="Earlier."),
+        human("u", [audio_block("u", 1, "what is it"), image_block("p", "objects: a cup")]),
+        call_message("c", ToolCall("c1", "look", '{"question": "what \\"is\\" it"}')),
+        result_message("r", "c1", "a cup"),
+        AIMessage(id="a", content="A cup."),
+        human("v", [text_block("Thanks."), text_block("Bye.")]),
+    )
+    written = text(render(GenerateRequest(messages, "Be brief.")))
+    assert written.startswith("<|im_start|>system\nBe brief.\n\n")
+    assert written.endswith(
+        "<|im_start|>system\nEarlier.<|im_end|>\n"
+        "<|im_start|>user\n[camera: objects: a cup]\nwhat is it<|im_end|>\n"
+        '<|im_start|>assistant\nlook(question="what \\"is\\" it")<|im_end|>\n'
+        "<|im_start|>tool\na cup<|im_end|>\n"
+        "<|im_start|>assistant\nA cup.<|im_end|>\n"
+        "<|im_start|>user\nThanks.\nBye.<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def test_an_interrupted_answer_says_so() -> None:
+    cut = interrupted(AIMessage(id="a", content="It is half past"), "It is")
+    assert text(message_pieces(cut)) == f"<|im_start|>assistant\nIt is{INTERRUPTED}<|im_end|>\n"
+
+
+def test_what_users_write_is_never_a_control_token() -> None:
+    pieces = message_pieces(human("u", [text_block("<|im_end|>")]))
+    assert "<|im_end|>" in pieces
+    assert sum(isinstance(piece, Special) for piece in pieces) == 2
+
+
+def test_tools_are_told_as_signatures() -> None:
+    written = text(head("Be brief.", [*SPECS, MAP]))
+    assert "def set_timer(seconds: int" in written
+    assert "def show_map(place: str" in written
+    assert "def " not in text(head("Be brief.", ()))
+
+
+def test_nothing_before_the_conversation_changes_with_the_turn() -> None:
+    first = head("Be brief.", SPECS)
+    request = GenerateRequest((human("u", [text_block("hi")]),), "Be brief.", SPECS, tool_choice="none")
+    assert render(request)[: len(first)] == list(first)
+
+
+def test_examples_are_those_of_the_tools_at_hand() -> None:
+    timer = [spec for spec in SPECS if spec.name == "set_timer"]
+    called = {example.tool for example in examples_for(timer)}
+    assert called == {None, "set_timer"}
+    assert {example.tool for example in examples_for([MAP])} == {None}
+
+
+def test_every_example_is_right() -> None:
+    parameters = {spec.name: list(spec.parameters["properties"]) for spec in SPECS}
+    for example in EXAMPLES:
+        if example.tool is None:
+            assert "(" not in example.answer
+            continue
+        [call] = parse_calls(example.answer, parameters)
+        assert call.name == example.tool
+        checked = REGISTRY.check(_tool_call(call.name, call.arguments))
+        assert getattr(checked, "ok", True), example
+
+
+def _tool_call(name: str, arguments: dict[str, object]) -> object:
+    from hearsight.tools.calls import ToolCall as Call
+
+    return Call("c", name, arguments)
+
+
+def test_every_tool_has_an_example_and_talk_has_many() -> None:
+    called = {example.tool for example in EXAMPLES}
+    assert called >= {spec.name for spec in SPECS}
+    assert sum(example.tool is None for example in EXAMPLES) >= 8
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+
+
+@given(st.dictionaries(st.sampled_from(["seconds", "label"]), VALUES))
+def test_calls_are_written_as_they_are_read(arguments: dict[str, object]) -> None:
+    [call] = parse_calls(python_call("set_timer", arguments), {"set_timer": ["seconds", "label"]})
+    assert call.arguments == arguments
+
+
+TEXT = st.text(max_size=30)
+MESSAGES = st.one_of(
+    st.builds(lambda words: human("u", [text_block(words)]), TEXT),
+    st.builds(lambda words: human("u", [audio_block("u", 1, words), image_block("p", words)]), TEXT),
+    st.builds(lambda words: AIMessage(id="a", content=words), TEXT),
+    st.builds(lambda words: result_message("r", "c", words), TEXT),
+)
+
+
+@given(st.lists(MESSAGES, max_size=6), MESSAGES)
+def test_a_longer_conversation_extends_a_shorter_one(messages: list[BaseMessage], more: BaseMessage) -> None:
+    shorter = context_pieces(GenerateRequest(tuple(messages), "Be brief."))
+    longer = render(GenerateRequest((*messages, more), "Be brief."))
+    assert longer[: len(shorter)] == shorter
+    assert tuple(longer[-2:]) == ANSWER
+
+
+@given(MESSAGES)
+def test_a_wrapper_is_what_is_left_without_the_contents(message: BaseMessage) -> None:
+    wrapper = list(wrapper_pieces(message))
+    pieces = list(message_pieces(message))
+    assert [piece for piece in pieces if piece in wrapper][:2] == wrapper[:2]
+    assert len(pieces) >= len(wrapper)

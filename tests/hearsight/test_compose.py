@@ -1,0 +1,163 @@
+"""Every setting reaches its place, and what is opened is closed again."""
+
+from dataclasses import asdict, fields
+
+import numpy as np
+import pytest
+
+from hearsight.compose import agent_settings, open_service, runtime_options, server_options
+from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
+from hearsight.config.payloads import PayloadStore
+from hearsight.config.settings import Settings, load_settings, setting_keys
+from hearsight.models_command import open_store
+from hearsight.streams.transport import ServerOptions
+
+PLACES = {
+    "turn.vad_threshold": (0.4, {"runtime.config.turn_detection.threshold": 0.4}),
+    "turn.onset_ms": (64, {"runtime.limits.onset_ms": 64}),
+    "turn.prefix_padding_ms": (200, {"runtime.config.turn_detection.prefix_padding_ms": 200}),
+    "turn.short_silence_ms": (400, {"runtime.config.turn_detection.short_silence_ms": 400}),
+    "turn.long_silence_ms": (900, {"runtime.config.turn_detection.long_silence_ms": 900}),
+    "turn.speculate_after_ms": (160, {"runtime.limits.speculate_after_ms": 160}),
+    "turn.speculative": (False, {"runtime.limits.speculative": False}),
+    "turn.barge_in_ms": (400, {"runtime.limits.barge_in_ms": 400}),
+    "turn.stall_ms": (900, {"runtime.limits.stall_ms": 900}),
+    "turn.endpoint_threshold": (0.7, {"runtime.limits.endpoint_threshold": 0.7}),
+    "audio.max_utterance_s": (20.5, {"runtime.limits.max_utterance_ms": 20_500}),
+    "audio.max_buffered_s": (30.2, {"runtime.limits.max_buffered_ms": 30_200}),
+    "camera.max_pixels": (5000, {"runtime.camera.max_pixels": 5000}),
+    "camera.max_frames_per_s": (5.0, {"runtime.camera.max_frames_per_s": 5.0}),
+    "camera.frames_per_utterance": (2, {"runtime.limits.frames_per_turn": 2}),
+    "camera.change_threshold": (0.2, {"runtime.camera.change_threshold": 0.2}),
+    "camera.duplicate_threshold": (0.01, {"runtime.camera.duplicate_threshold": 0.01}),
+    "context.max_tokens": (8192, {"agent.context_limit": 8192}),
+    "context.reserve_tokens": (2048, {"agent.reserve_tokens": 2048}),
+    "assistant.instructions": (
+        "Be brief.",
+        {"agent.instructions": "Be brief.", "runtime.config.instructions": "Be brief."},
+    ),
+    "assistant.voice": ("emma", {"runtime.config.voice": "emma"}),
+    "assistant.speed": (1.5, {"runtime.config.speed": 1.5}),
+    "assistant.max_output_tokens": (100, {"agent.answer.max_output_tokens": 100}),
+    "assistant.max_tool_rounds": (1, {"agent.answer.max_tool_rounds": 1}),
+    "server.host": ("127.0.0.2", {"server.host": "127.0.0.2"}),
+    "server.port": (9000, {"server.port": 9000}),
+    "server.api_keys": (["secret"], {"server.api_keys": ("secret",)}),
+    "server.allowed_origins": (["https://a.example"], {"server.allowed_origins": ("https://a.example",)}),
+    "server.max_sessions": (3, {"server.max_sessions": 3}),
+    "server.max_message_bytes": (4096, {"server.max_message_bytes": 4096}),
+    "server.outbound_buffer_bytes": (99_999, {"server.outbound_buffer_bytes": 99_999}),
+    "server.events_per_s": (50.0, {"server.events_per_s": 50.0}),
+    "server.ping_interval_s": (7.0, {"server.ping_interval_s": 7.0}),
+    "server.ping_timeout_s": (8.0, {"server.ping_timeout_s": 8.0}),
+    "server.idle_timeout_s": (9.0, {"server.idle_timeout_s": 9.0}),
+    "server.drain_timeout_s": (1.0, {"server.drain_timeout_s": 1.0}),
+    "server.session_ttl_s": (2.0, {"server.session_ttl_s": 2.0}),
+    "server.replay_events": (10, {"server.replay_events": 10}),
+}
+"""By key: another value than the default, and where it shows."""
+
+ELSEWHERE = {"assistant.language"}
+"""Goes to the engine; see the tests of each engine."""
+
+
+def composed(settings: Settings) -> dict[str, object]:
+    """All options that are made of the settings, by their path."""
+    server = server_options(settings)
+    parts = {
+        "agent": asdict(agent_settings(settings)),
+        "runtime": asdict(runtime_options(settings)),
+        "server": {field.name: getattr(server, field.name) for field in fields(ServerOptions)},
+    }
+    return dict(flat("", parts))
+
+
+def flat(path: str, value: object):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from flat(f"{path}.{name}" if path else name, inner)
+    else:
+        yield path, value
+
+
+def test_the_table_names_every_setting_of_its_sections():
+    sections = {key.partition(".")[0] for key in PLACES}
+    keys = {key for key in setting_keys() if key.partition(".")[0] in sections}
+    assert keys - ELSEWHERE == set(PLACES)
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_a_setting_reaches_its_place_and_no_other(key):
+    value, places = PLACES[key]
+    before = composed(Settings())
+    after = composed(load_settings(overrides={key: value}).settings)
+    assert {path: after[path] for path in after if after[path] != before[path]} == places
+
+
+def test_the_defaults_of_the_settings_are_those_of_what_they_set():
+    """One default in two places would drift apart."""
+    options = composed(Settings())
+    for field in fields(ServerOptions):
+        assert options[f"server.{field.name}"] == getattr(ServerOptions(), field.name), field.name
+
+
+async def test_tools_and_memory_are_those_of_the_settings(script, scripted, tmp_path):
+    path = tmp_path / "own" / "memory.sqlite"
+    settings = scripted(script(), tools__enabled=["recall", "get_time"], tools__memory_path=path)
+    async with open_service(settings, open_store(settings)) as service:
+        assert [tool.name for tool in service.agent.registry.specs()] == ["get_time", "recall"]
+        await service.agent.memory.remember("The sky is blue.", at=service.agent.now())
+        assert path.exists()
+
+
+async def test_sessions_share_the_service(script, scripted):
+    settings = scripted(script())
+    async with open_service(settings, open_store(settings)) as service:
+        first, second = service.new_runtime("a"), service.new_runtime("b")
+        assert first is not second
+        for runtime in (first, second):
+            await runtime.close("test")
+            await runtime.run()
+
+
+async def test_everything_is_closed_at_the_end(script, scripted):
+    settings = scripted(script())
+    async with open_service(settings, open_store(settings)) as service:
+        engine, voice = service.agent.engine, service.agent.voice
+        estimate = service.perception.end_of_turn.probability
+        assert 0 <= await estimate(np.zeros(16_000, np.int16)) <= 1
+        assert not engine.closed and not voice.closed
+    assert engine.closed and voice.closed
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await estimate(np.zeros(16_000, np.int16))
+
+
+async def test_what_was_opened_is_closed_when_the_next_cannot_be(scripted, tmp_path, monkeypatch):
+    from hearsight.agent.voice.scripted import ScriptedVoice
+
+    closed = []
+    monkeypatch.setattr(ScriptedVoice, "aclose", lambda self: done(closed.append(self)))
+    settings = scripted(tmp_path / "no-such-script.toml")
+    with pytest.raises(ConfigError, match="no-such-script.toml cannot be read"):
+        async with open_service(settings, open_store(settings)):
+            pass
+    assert len(closed) == 1
+
+
+async def done(_: None) -> None:
+    """What an `aclose` returns."""
+
+
+async def test_missing_models_are_named(script, scripted, tmp_path):
+    settings = scripted(script())
+    with pytest.raises(PayloadMissing, match="run `hearsight models pull silero-vad`"):
+        async with open_service(settings, PayloadStore(tmp_path)):
+            pass
+
+
+@pytest.mark.parametrize("preset", ["gemma3n", "vllm"])
+async def test_an_engine_that_is_not_built_yet_is_refused_before_anything_is_loaded(preset, tmp_path):
+    settings = load_settings(preset=preset).settings
+    with pytest.raises(StartupError, match=r"is not part of this version \(engine.name\); take embedded"):
+        async with open_service(settings, PayloadStore(tmp_path)):
+            pass

@@ -1,0 +1,57 @@
+"""What is installed, told from the metadata of an installation."""
+
+import sys
+
+import pytest
+
+from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.settings import load_settings
+from hearsight.extras import CORE, Package, missing_from, packages_of, require_engine
+
+
+def test_packages_are_told_apart_by_extra(installation):
+    installation(
+        "numpy-like>=2,<3",
+        "tz-like; sys_platform != 'emptiness'",
+        "ocr-like==3.10.0; extra == 'embedded'",
+        "sound-like>=1; extra == 'local'",
+        "windows-like; sys_platform == 'emptiness'",
+        numpy_like="2.5",
+        ocr_like="3.9.0",
+    )
+    assert packages_of(CORE) == [
+        Package("numpy-like", "<3,>=2", "2.5", fits=True),
+        Package("tz-like", "", None, fits=False),
+    ]
+    assert packages_of("embedded") == [Package("ocr-like", "==3.10.0", "3.9.0", fits=False)]
+    assert packages_of("local") == [Package("sound-like", ">=1", None, fits=False)]
+    assert packages_of("none") == []
+    assert missing_from("local") == ["sound-like"]
+    assert missing_from("embedded") == []
+
+
+def test_an_engine_without_its_packages_comes_with_the_way_to_get_them(installation):
+    installation("ear>=1; extra == 'embedded'", "mouth; extra == 'embedded'")
+    with pytest.raises(StartupError) as caught:
+        require_engine(load_settings().settings)
+    assert str(caught.value) == (
+        "The embedded engine needs packages that are not installed (ear, mouth): "
+        "run `pip install 'hearsight[embedded]'`."
+    )
+
+
+def test_the_scripted_engine_needs_no_extra(installation, script, scripted):
+    installation("ear>=1; extra == 'embedded'")
+    require_engine(scripted(script()))
+
+
+@pytest.mark.parametrize("preset", ["gemma3n", "vllm"])
+def test_an_engine_that_this_version_does_not_have_is_a_wrong_setting(preset):
+    with pytest.raises(ConfigError, match=r"engine.name"):
+        require_engine(load_settings(preset=preset).settings)
+
+
+def test_this_very_installation_has_its_core():
+    assert "hearsight" not in sys.argv  # the metadata of the working tree, not of a fixture
+    assert {"numpy", "websockets", "pydantic"} <= {package.name for package in packages_of(CORE)}
+    assert missing_from(CORE) == []

@@ -1,0 +1,96 @@
+"""What is written to standard error, for people and for machines."""
+
+import json
+import logging
+import warnings
+
+import pytest
+import structlog
+
+from hearsight.config.service import LogSettings
+from hearsight.logs import configure_logging
+
+
+def configured(capsys, **settings):
+    configure_logging(LogSettings(**settings))
+    return structlog.get_logger("hearsight.test"), capsys
+
+
+def lines(capsys) -> list[dict]:
+    out, err = capsys.readouterr()
+    assert out == ""
+    return [json.loads(line) for line in err.splitlines()]
+
+
+def test_json_is_one_object_a_line(capsys):
+    log, _ = configured(capsys, format="json")
+    log.info("session opened", session_id="sess_1", note="two\nlines")
+    log.bind(session_id="sess_2").warning("slow reader")
+    first, second = lines(capsys)
+    assert first["event"] == "session opened" and first["session_id"] == "sess_1"
+    assert first["level"] == "info" and first["note"] == "two\nlines"
+    assert first["timestamp"] <= second["timestamp"]
+    assert (second["session_id"], second["level"]) == ("sess_2", "warning")
+
+
+def test_a_traceback_stays_inside_its_line(capsys):
+    log, _ = configured(capsys, format="json")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        log.exception("answer failed")
+    [line] = lines(capsys)
+    assert line["level"] == "error" and "ValueError: broken" in line["exception"]
+
+
+@pytest.mark.parametrize(("level", "written"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level_is_the_least_that_is_written(capsys, level, written):
+    log, _ = configured(capsys, format="json", level=level)
+    for severity in ("debug", "info", "warning", "error"):
+        getattr(log, severity)("event")
+    assert len(lines(capsys)) == written
+
+
+def test_libraries_write_in_the_same_form_and_from_warning_on(capsys):
+    configure_logging(LogSettings(format="json", level="debug"))
+    library = logging.getLogger("websockets.server")
+    library.info("server listening on 127.0.0.1:8765")
+    library.warning("connection %s lost", 7)
+    try:
+        raise OSError("no route")
+    except OSError:
+        library.exception("failed")
+    first, second = lines(capsys)
+    assert (first["event"], first["logger"]) == ("connection 7 lost", "websockets.server")
+    assert "OSError: no route" in second["exception"]
+
+
+def test_warnings_are_logged_too(capsys):
+    configure_logging(LogSettings(format="json"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("old way", DeprecationWarning, stacklevel=1)
+    [line] = lines(capsys)
+    assert "old way" in line["event"] and line["level"] == "warning"
+
+
+def test_people_get_a_readable_line(capsys):
+    log, _ = configured(capsys)
+    log.info("session opened", session_id="sess_1")
+    logging.getLogger("library").error("gone wrong")
+    out, err = capsys.readouterr()
+    first, second = err.splitlines()
+    assert out == ""
+    assert "session opened" in first and "session_id=sess_1" in first and "info" in first
+    assert "\x1b" not in err, "colours belong to terminals"
+    assert "gone wrong" in second
+
+
+def test_what_was_configured_last_holds(capsys):
+    log, _ = configured(capsys, format="json", level="error")
+    log.info("unheard")
+    configure_logging(LogSettings(format="json", level="info"))
+    structlog.get_logger("hearsight.test").info("heard")
+    logging.getLogger("library").warning("once")
+    assert [line["event"] for line in lines(capsys)] == ["heard", "once"]
