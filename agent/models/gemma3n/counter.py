@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from hearsight.agent.messages import is_interrupted
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.clips import MAX_CLIP_SAMPLES, SEARCH_SAMPLES
-from hearsight.agent.models.gemma3n.prompt import GEMMA3N_MARKUP
+from hearsight.agent.models.gemma3n.prompt import GEMMA3N_MARKUP, INTERRUPTED
 from hearsight.agent.models.gemma3n.tool_format import RESULT_END, RESULT_START, call_text, describe_tools
 from hearsight.tools.calls import ToolSpec
 
@@ -37,13 +38,13 @@ class Gemma3nCounter:
         return len(self._adapter.prompts.encode(text))
 
     def wrapper(self, message: BaseMessage) -> int:
-        """Tokens of a message besides its contents: its turn, its call, the block around a result."""
+        """Tokens of a message besides its contents: its turn, its call, what stands around a result."""
         if isinstance(message, ToolMessage):
             return self._turn + self._result_wrapper
         if isinstance(message, AIMessage) and message.tool_calls:
             call = message.tool_calls[0]
             return self._turn + self._count(call_text(call["name"], call["args"])) + 1
-        return self._turn
+        return self._turn + (self._count(INTERRUPTED) if is_interrupted(message) else 0)
 
     def text(self, text: str) -> int:
         """Tokens of a text, and of the line end that may set it off."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from hearsight.agent.messages import is_interrupted
 from hearsight.agent.models.gemma3n.tool_format import call_text, describe_tools, result_text
 from hearsight.tools.calls import ToolSpec
 
@@ -40,6 +41,9 @@ class PictureToken(NamedTuple):
 class AudioPadding(NamedTuple):
     """What fills a clip up to the length that the reference processor gives to each."""
 
+
+INTERRUPTED = " (The user interrupted you here.)"
+"""Behind an answer that was cut off, lest the model think that it chose to end there."""
 
 Token: TypeAlias = int | AudioToken | PictureToken | AudioPadding
 
@@ -199,6 +203,8 @@ class PromptBuilder:
         if not isinstance(message.content, str):
             blocks = [part for part in message.content if isinstance(part, dict)]
         yield from self._blocks(_in_order_of_arrival(blocks, media), media)
+        if is_interrupted(message):
+            yield INTERRUPTED
         if isinstance(message, AIMessage) and message.tool_calls:
             call = message.tool_calls[0]
             break_before = "\n" if message.content else ""

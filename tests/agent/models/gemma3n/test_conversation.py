@@ -16,6 +16,7 @@ from hearsight.agent.models.base import Conversation, Engine, GenerateRequest, G
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.conversation import ConversationSettings, Gemma3nConversation
 from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
+from hearsight.agent.models.gemma3n.scheduler import MAX_BATCH
 from hearsight.config.engines import Gemma3nSettings
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import Picture
@@ -201,6 +202,23 @@ async def test_sessions_together_write_what_each_writes_alone(engine):
         *(collect(engine.open(f"together{n}"), ask) for n, ask in enumerate(asked))
     )
     assert [text for text, _ in together] == [text for text, _ in alone]
+
+
+async def test_more_sessions_than_fit_a_batch_take_turns(engine):
+    asked = [request(HumanMessage("x" * (number + 1)), max_tokens=4) for number in range(MAX_BATCH + 2)]
+    together = await asyncio.gather(*(collect(engine.open(str(n)), ask) for n, ask in enumerate(asked)))
+    alone = [await collect(engine.open("alone"), ask) for ask in (asked[0], asked[-1])]
+    assert [together[0][0], together[-1][0]] == [text for text, _ in alone]
+
+
+async def test_one_session_is_read_ahead_while_another_is_answered(engine):
+    writing, listening = engine.open("a"), engine.open("b")
+    stream = writing.generate(request(HumanMessage("Hi"), max_tokens=1000))
+    await anext(stream)
+    await listening.prefill(request(HumanMessage("Hello"), AIMessage("Yes?")))
+    assert writing.generations, "the answer goes on meanwhile"
+    assert listening.cached_tokens > 40
+    await stream.aclose()
 
 
 async def test_closing_the_iterator_stops_the_model_within_a_token(engine):

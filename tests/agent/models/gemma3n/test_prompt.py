@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from hearsight.agent.messages import interrupted
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.counter import Gemma3nCounter
 from hearsight.agent.models.gemma3n.prompt import AudioToken, PictureToken, Prompt, PromptBuilder, Token
@@ -96,6 +97,12 @@ def test_pictures_that_came_while_somebody_spoke_stand_behind_the_speech(builder
     message = HumanMessage([image("p"), image("q"), audio("a"), {"type": "text", "text": "Hm"}])
     assert "[p]" in (text := read(builder.closed([message], Held(a=1, p=1, q=1, early=["p"]))))
     assert text.index("[p]") < text.index("[a]") < text.index("[q]") < text.index("Hm")
+
+
+def test_the_model_is_told_where_it_was_cut_off(builder, read):
+    answer = interrupted(AIMessage("Once upon a time"), "Once upon")
+    text = read(builder.closed([HumanMessage("Tell me"), answer, HumanMessage("Stop")], Held()))
+    assert "model\nOnce upon (The user interrupted you here.)<end_of_turn>" in text
 
 
 def test_messages_of_one_side_share_a_turn(builder, read):
