@@ -73,6 +73,8 @@ EXAMPLES = (
         "Is it bad for the eyes to read in the dark?",
         "No, it only tires them. It does no lasting harm.",
     ),
+    Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
+    Example("Tell me what's in front of you.", 'look(question="what is there")', "look"),
     Example("Get rid of all the timers.", 'cancel_timer(label="all")', "cancel_timer"),
     Example("I'll never forget that summer in Spain.", "What made it so special?"),
     Example(
