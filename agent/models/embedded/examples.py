@@ -1,7 +1,7 @@
 """Short exchanges that show the language model when to call a tool, and when just to answer.
 
-A model of 1.5 billion parameters learns this from examples better than from rules. Half of them need no tool,
-though they speak of time, counting, memory or looking: what tempts such a model is the word, not the wish.
+A model of 1.5 billion parameters learns this from examples better than from rules. Those that need no tool
+speak of time, counting, memory or looking all the same: what tempts such a model is the word, not the wish.
 """
 
 from __future__ import annotations
