@@ -55,14 +55,6 @@ def saved_caches(parent: Path) -> int:
     return len(list(parent.glob("*/*.kv")))
 
 
-def folder_modes(parent: Path) -> list[int]:
-    return [stat.S_IMODE(folder.stat().st_mode) for folder in parent.iterdir()]
-
-
-def saved_caches(parent: Path) -> int:
-    return len(list(parent.glob("*/*.kv")))
-
-
 class Recorder:
     """Runs prompts and keeps what came."""
 
