@@ -107,12 +107,7 @@ class HearsightAgent:
         Raises:
             EngineError: The model failed.
         """
-        conversation = self.engine.open("warm-up")
-        try:
-            request = GenerateRequest((), self.settings.instructions, self.registry.specs())
-            await conversation.prefill(request)
-        finally:
-            await conversation.aclose()
+        await self.engine.warm_up(GenerateRequest((), self.settings.instructions, self.registry.specs()))
 
     def open(self, session_id: str, host: Host) -> HearsightAgentSession:
         """A session's own agent."""

@@ -201,6 +201,14 @@ class Engine(Protocol):
         """A session's own conversation."""
         ...
 
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Get ready for sessions that begin like this, before the first of them asks.
+
+        Raises:
+            EngineError: The model failed.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Free the models."""
         ...

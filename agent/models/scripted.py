@@ -258,6 +258,9 @@ class ScriptedEngine:
         self._transcripts = deque(script.transcripts)
         self._captions = deque(script.captions)
 
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Nothing has to be read in advance."""
+
     def open(self, session_id: str) -> ScriptedConversation:
         """A session's own conversation."""
         self.conversations.append(ScriptedConversation(self))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from langchain_core.messages import BaseMessage
 
+from hearsight.agent.ledger import PICTURE_TOKENS, audio_tokens
 from hearsight.agent.media import MediaStore
 from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
 from hearsight.agent.models.embedded.grammar import call_grammar
@@ -54,7 +55,7 @@ class Writer(Protocol):
 
 
 class PromptCounter:
-    """Counts as prompts are built: piece by piece, so that the sum is exact."""
+    """Counts as prompts are built, piece by piece; speech and pictures at what they are worth to Gemma 3n."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -68,12 +69,16 @@ class PromptCounter:
         return self._writer.count_tokens(text)
 
     def audio(self, samples: int, transcript: str | None) -> int:
-        """The language model reads what was said."""
-        return self._writer.count_tokens(transcript or "")
+        """As much as the speech is worth to a model that hears, or its transcript where that is longer.
+
+        The language model reads only the transcript; but a conversation has the same length, and is cut at
+        the same place, whichever engine holds it.
+        """
+        return max(audio_tokens(samples), self._writer.count_tokens(transcript or ""))
 
     def picture(self, caption: str | None) -> int:
-        """The language model reads what was recognised."""
-        return self._writer.count_tokens(camera_line(caption))
+        """Likewise: as much as a picture is worth to a model that sees, or what was recognised in it."""
+        return max(PICTURE_TOKENS, self._writer.count_tokens(camera_line(caption)))
 
     def system(self, instructions: str) -> int:
         """Tokens of the instructions, and of where the answer begins."""

@@ -1,8 +1,9 @@
 """Messages as the prompt of a Qwen2.5 chat model, made so that a longer conversation extends a shorter one.
 
 Every part is rendered by itself and closed by a special token, so that tokens can be counted part by part and
-a prompt's beginning stays in the KV cache. Nothing that changes from turn to turn, such as the time, stands
-before the conversation.
+a prompt's beginning stays in the KV cache. What is the same for all sessions stands first, so that it is read
+once for all of them; then comes what a client sets for its own; and nothing that changes from turn to turn,
+such as the time, stands before the conversation.
 """
 
 from __future__ import annotations
@@ -39,16 +40,31 @@ You can call these functions:
 When one of them is needed to do what the user wants, answer with the call alone, in one line. In all other \
 cases, talk: greetings, feelings, opinions, advice and general knowledge need no function."""
 
+MORE_TOOLS = """\
+You can call these functions, too, in the same way:
+{signatures}"""
 
-def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
-    """Everything before the conversation: who the assistant is, what it can call, and examples."""
-    parts = [instructions.strip(), ABILITIES]
+
+def common_head(tools: Sequence[ToolSpec]) -> Prompt:
+    """What every session with these built-in tools begins with: abilities, calls, and examples of them."""
+    parts = [ABILITIES]
     if tools:
         parts.append(WITH_TOOLS.format(signatures="\n".join(signature(tool) for tool in tools)))
-    pieces = _turn("system", "\n\n".join(part for part in parts if part))
+    pieces = _turn("system", "\n\n".join(parts))
     for example in examples_for(tools) if tools else ():
         pieces += _turn("user", example.said) + _turn("assistant", example.answer)
     return pieces
+
+
+def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
+    """Everything before the conversation: what is common to all sessions, then what is a client's own."""
+    own = [instructions.strip()]
+    if declared := [tool for tool in tools if tool.client]:
+        signatures = "\n".join(signature(tool) for tool in declared)
+        own.append((MORE_TOOLS if len(declared) < len(tools) else WITH_TOOLS).format(signatures=signatures))
+    common = common_head([tool for tool in tools if not tool.client])
+    own_text = "\n\n".join(part for part in own if part)
+    return [*common, *(_turn("system", own_text) if own_text else ())]
 
 
 def render(request: GenerateRequest) -> Prompt:
