@@ -250,7 +250,7 @@ class SessionRuntime:
             case Hear():
                 agent.hear(command.item_id, command.samples)
             case See():
-                agent.see(command.item_id, command.picture)
+                agent.see(command.item_id, command.picture, last_moment=command.last_moment)
             case Forget():
                 agent.forget(command.item_id)
             case InsertItem() | RemoveItem() | KeepHeard():

@@ -48,6 +48,7 @@ class EmbeddedEngine:
         kept_in: Path,
     ) -> None:
         self._kept_in = kept_in
+        self._standing = ""
         self.context_limit = context_limit
         self._language_model = language_model
         self._speech_to_text = speech_to_text
@@ -64,6 +65,7 @@ class EmbeddedEngine:
             self._sight,
             sampling=self._sampling,
             reads=self._reads,
+            standing=self._standing,
         )
 
     async def warm_up(self, request: GenerateRequest) -> None:
@@ -72,7 +74,9 @@ class EmbeddedEngine:
         Raises:
             EngineError: The language model failed.
         """
-        await self._language_model.begin_with(context_pieces(request), kept_in=self._kept_in)
+        self._standing = request.instructions
+        beginning = context_pieces(request, self._standing)
+        await self._language_model.begin_with(beginning, kept_in=self._kept_in)
 
     async def load(self) -> None:
         """Load all models side by side.

@@ -45,37 +45,44 @@ You can call these functions, too, in the same way:
 {signatures}"""
 
 
-def common_head(tools: Sequence[ToolSpec]) -> Prompt:
-    """What every session with these built-in tools begins with: abilities, calls, and examples of them."""
-    parts = [ABILITIES]
+def common_head(standing: str, tools: Sequence[ToolSpec]) -> Prompt:
+    """What every session begins with: the standing instructions, the built-in tools, and how to call them."""
+    parts = [standing.strip(), ABILITIES]
     if tools:
         parts.append(WITH_TOOLS.format(signatures="\n".join(signature(tool) for tool in tools)))
-    pieces = _turn("system", "\n\n".join(parts))
+    pieces = _turn("system", "\n\n".join(part for part in parts if part))
     for example in examples_for(tools) if tools else ():
         pieces += _turn("user", example.said) + _turn("assistant", example.answer)
     return pieces
 
 
-def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
-    """Everything before the conversation: what is common to all sessions, then what is a client's own."""
-    own = [instructions.strip()]
+def head(instructions: str, tools: Sequence[ToolSpec], standing: str = "") -> Prompt:
+    """Everything before the conversation: what is common to all sessions, then what is a client's own.
+
+    Args:
+        instructions: The session's.
+        tools: Built-in ones and those that the client declared.
+        standing: Instructions of the sessions that bring none; a client's own come behind the examples, so
+            that its session need not read all of them anew.
+    """
+    own = [instructions.strip()] if instructions.strip() != standing.strip() else []
     if declared := [tool for tool in tools if tool.client]:
         signatures = "\n".join(signature(tool) for tool in declared)
         own.append((MORE_TOOLS if len(declared) < len(tools) else WITH_TOOLS).format(signatures=signatures))
-    common = common_head([tool for tool in tools if not tool.client])
+    common = common_head(standing, [tool for tool in tools if not tool.client])
     own_text = "\n\n".join(part for part in own if part)
     return [*common, *(_turn("system", own_text) if own_text else ())]
 
 
-def render(request: GenerateRequest) -> Prompt:
+def render(request: GenerateRequest, standing: str = "") -> Prompt:
     """The whole prompt of a request, up to where the answer begins."""
-    return [*context_pieces(request), *ANSWER]
+    return [*context_pieces(request, standing), *ANSWER]
 
 
-def context_pieces(request: GenerateRequest) -> Prompt:
+def context_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
     """The prompt of a request as far as it will stay the same when the conversation goes on."""
     conversation = [piece for message in request.messages for piece in message_pieces(message)]
-    return [*head(request.instructions, request.tools), *conversation]
+    return [*head(request.instructions, request.tools, standing), *conversation]
 
 
 def message_pieces(message: BaseMessage) -> Prompt:
