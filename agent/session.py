@@ -107,12 +107,7 @@ class HearsightAgent:
         Raises:
             EngineError: The model failed.
         """
-        conversation = self.engine.open("warm-up")
-        try:
-            request = GenerateRequest((), self.settings.instructions, self.registry.specs())
-            await conversation.prefill(request)
-        finally:
-            await conversation.aclose()
+        await self.engine.warm_up(GenerateRequest((), self.settings.instructions, self.registry.specs()))
 
     def open(self, session_id: str, host: Host) -> HearsightAgentSession:
         """A session's own agent."""
@@ -168,10 +163,10 @@ class HearsightAgentSession:
         self._context.hear(item_id, samples.size)
         self._conversation.hear(item_id, samples)
 
-    def see(self, item_id: str, picture: Picture) -> None:
-        """A picture that belongs to the utterance being spoken."""
+    def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None:
+        """A picture that belongs to the utterance being spoken; at the last moment, the answer waits."""
         self._context.see(item_id, picture.key)
-        self._conversation.see(picture)
+        self._conversation.see(picture, in_depth=not last_moment)
 
     def forget(self, item_id: str) -> None:
         """Throw an utterance away that was never committed."""
@@ -198,7 +193,7 @@ class HearsightAgentSession:
         for index, part in enumerate(item.content):
             if isinstance(part, ImageContent):
                 # Camera frames bear the time at which they were taken; what a client attaches does not.
-                self._conversation.see(part.picture, attached=not part.picture.captured_ms)
+                self._conversation.see(part.picture, in_depth=not part.picture.captured_ms)
             elif isinstance(part, AudioContent) and part.samples is not None and part.transcript is None:
                 self._conversation.hear(audio_file_id(item.id, index), part.samples)
 

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
-ANSWER_TIMEOUT_S = 300.0
+ANSWER_TIMEOUT_S = 900.0
 
 
 class Child:

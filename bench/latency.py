@@ -54,6 +54,11 @@ class Measured:
         return found[-1] if found else None
 
     @property
+    def suspended(self) -> bool:
+        """Whether the service was stopped from outside meanwhile."""
+        return any(mark.what == "suspended" for mark in self.marks)
+
+    @property
     def answered(self) -> bool:
         return self.turn.first_audio_s is not None and self._audio is not None and self.stopped_s is not None
 
@@ -176,7 +181,8 @@ def _way(speculative: bool) -> str:
 
 
 def _result(measured: dict[bool, list[Measured]], settings: Settings, busy_cores: float) -> Result:
-    ways = {way: [one for one in found if one.answered] for way, found in measured.items()}
+    usable = {way: [one for one in found if not one.suspended] for way, found in measured.items()}
+    ways = {way: [one for one in found if one.answered] for way, found in usable.items()}
     kinds: dict[str, Callable[[Measured], bool]] = {
         "All requests": lambda one: True,
         "Requests that call a tool": lambda one: bool(one.turn.calls),
@@ -204,11 +210,15 @@ def _result(measured: dict[bool, list[Measured]], settings: Settings, busy_cores
         f"the others with the long one of {settings.turn.long_silence_ms} ms."
     )
     findings.append(f"{busy_cores:.1f} cores were busy on average, whatever kept them so.")
+    if unanswered := sum(map(len, usable.values())) - answered:
+        findings.append(f"{unanswered} requests got no spoken answer.")
+    if suspended := sum(one.suspended for found in measured.values() for one in found):
+        findings.append(f"{suspended} requests do not count: the service was suspended meanwhile.")
     method = f"""\
-{answered // 2} requests of the development set, with and without a tool, read out by hibari and sent
-in real time over the OpenAI Realtime protocol to the whole service ({settings.engine.name} engine) in
-another process, in conversations of {CONVERSATION}; each conversation once without and once with
-speculation (`turn.speculative`), turn about. *End of speech*: when the last chunk in which Silero
+{len(measured[True])} requests of the development set, with and without a tool, read out by hibari and
+sent in real time over the OpenAI Realtime protocol to the whole service ({settings.engine.name}
+engine) in another process, in conversations of {CONVERSATION}; each conversation once without and once
+with speculation (`turn.speculative`), turn about. *End of speech*: when the last chunk in which Silero
 hears speech was sent. *Configured silence*: {settings.turn.short_silence_ms} ms where the end-of-turn
 model finds the request finished, {settings.turn.long_silence_ms} ms where it does not. With
 speculation, speech to text and thinking begin during that silence, so the stages overlap with it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
-from stages import Notes, TimedEndOfTurn, observe, observed
+from stages import Notes, TimedEndOfTurn, observe, observed, watch_for_suspension
 
 from hearsight.compose import Service, new_server, open_service, server_options
 from hearsight.config.settings import load_settings
@@ -55,6 +56,7 @@ class _Switchboard:
 async def _serve(control: Connection, overrides: Mapping[str, Any]) -> None:
     settings = load_settings(overrides=overrides).settings
     notes = Notes()
+    threading.Thread(target=watch_for_suspension, args=(notes,), daemon=True).start()
     async with open_service(settings, open_store(settings)) as service:
         observe(service.agent, notes)
         switchboard = _Switchboard(service, notes)

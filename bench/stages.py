@@ -140,6 +140,23 @@ class TimedRuntime(_Proxy):
             yield output
 
 
+SUSPENDED_S = 0.5
+
+
+def watch_for_suspension(notes: Notes) -> None:
+    """Note, for ever and in a thread of its own, when the process was not run for half a second.
+
+    Something outside of it has stopped it then (a debugger, a scheduler, a sleeping machine), and what was
+    measured meanwhile says nothing.
+    """
+    at_s = time.monotonic()
+    while True:
+        time.sleep(0.02)
+        before_s, at_s = at_s, time.monotonic()
+        if at_s - before_s > SUSPENDED_S:
+            notes.add("suspended", before_s)
+
+
 def observe(agent: HearsightAgent, notes: Notes) -> None:
     """Put proxies around the parts of an agent, before its first session."""
     parts: Any = agent  # the proxies have the parts' methods, not their types

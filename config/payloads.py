@@ -78,7 +78,7 @@ class PayloadStore:
         manifest: Manifest | None = None,
         downloader: Downloader | None = None,
     ) -> None:
-        self._cache_dir = cache_dir
+        self.cache_dir = cache_dir
         self._offline = offline
         self.manifest = manifest or load_manifest()
         self._downloader = downloader or Downloader(cache_dir, self.manifest)
@@ -95,7 +95,7 @@ class PayloadStore:
         payload = self._payload(name)
         for file in payload.files:
             self._check(payload, file, rehash=False)
-        return self._cache_dir / name
+        return self.cache_dir / name
 
     def file(self, name: str, file_name: str | None = None) -> Path:
         """A file of a payload, intact; without a name, the payload's first.
@@ -166,10 +166,10 @@ class PayloadStore:
         with self._downloader.lock(payload):
             absent = [file for file in payload.files if not self._intact(payload, file)]
             for file in absent:
-                stamps.forget(self._cache_dir / payload.name / file.name)
+                stamps.forget(self.cache_dir / payload.name / file.name)
             self._downloader.fetch(payload, absent, report)
             for file in absent:
-                stamps.stamp(self._cache_dir / payload.name / file.name, file.sha256)
+                stamps.stamp(self.cache_dir / payload.name / file.name, file.sha256)
         report(payload.bytes)
 
     def _intact(self, payload: Payload, file: PayloadFile) -> bool:
@@ -187,7 +187,7 @@ class PayloadStore:
         rehash: bool,
         on_bytes: Callable[[int], None] | None = None,
     ) -> None:
-        path = self._cache_dir / payload.name / file.name
+        path = self.cache_dir / payload.name / file.name
         if not path.is_file():
             raise PayloadMissing(
                 payload.name,
@@ -209,7 +209,7 @@ class PayloadStore:
         present = self._downloader.half_done_bytes(payload)
         whole = stamped = 0
         for file in payload.files:
-            path = self._cache_dir / payload.name / file.name
+            path = self.cache_dir / payload.name / file.name
             if path.is_file():
                 present += path.stat().st_size
                 whole += path.stat().st_size == file.bytes

@@ -117,8 +117,9 @@ async def ask(url: str, question: Question, *, api_key: str | None = None) -> Re
     except OSError as error:
         raise AskError(f"No service answers at {url}; start one with `hearsight serve`.") from error
     except ConnectionClosed as error:
-        reason = error.rcvd.reason if error.rcvd is not None else ""
-        raise AskError(f"The connection was lost before the answer ended. {reason}".strip()) from error
+        close = error.rcvd or error.sent
+        reason = f": {close.reason.rstrip('.')}" if close is not None and close.reason else ""
+        raise AskError(f"The connection was lost before the answer ended{reason}.") from error
 
 
 def _data_url(path: Path) -> str:

@@ -86,6 +86,7 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     opened.push_async_callback(memory.aclose)
     registry = built_in_registry(settings.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
+    await agent.warm_up()
     return Service(settings, agent, perception, runtime_options(settings))
 
 

@@ -803,6 +803,8 @@ class See:
 
     item_id: str
     picture: Picture
+    last_moment: bool = False
+    """The turn is over, and the answer waits: do no more with it than is quick."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class AgentSession(Protocol):
         """More of an utterance, 16 kHz, as it arrives."""
         ...
 
-    def see(self, item_id: str, picture: Picture) -> None:
-        """A picture that belongs to the utterance being spoken."""
+    def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None:
+        """A picture that belongs to the utterance being spoken; at the last moment, the answer waits."""
         ...
 
     def forget(self, item_id: str) -> None:

@@ -196,8 +196,8 @@ class SessionRuntime:
     # --- what the agent may ask (ports.Host) -------------------------------------------------------------
 
     def latest_picture(self) -> Picture | None:
-        """The newest camera picture."""
-        return self._eye.frames.newest
+        """The newest picture: of the live camera, or else of an item."""
+        return self._eye.newest
 
     def announce(self, text: str) -> None:
         """Speak up unasked."""
@@ -250,7 +250,7 @@ class SessionRuntime:
             case Hear():
                 agent.hear(command.item_id, command.samples)
             case See():
-                agent.see(command.item_id, command.picture)
+                agent.see(command.item_id, command.picture, last_moment=command.last_moment)
             case Forget():
                 agent.forget(command.item_id)
             case InsertItem() | RemoveItem() | KeepHeard():

@@ -117,12 +117,12 @@ class Conversation(Protocol):
         """More of an utterance, 16 kHz: encode it while the rest is being said."""
         ...
 
-    def see(self, picture: Picture, *, attached: bool = False) -> None:
+    def see(self, picture: Picture, *, in_depth: bool = False) -> None:
         """A picture that messages will name by its key: encode it now.
 
         Args:
             picture: The picture.
-            attached: The user sent it on purpose; otherwise it is what the camera happens to see.
+            in_depth: There is time to see all that is in it; otherwise an answer waits for it.
         """
         ...
 
@@ -199,6 +199,14 @@ class Engine(Protocol):
 
     def open(self, session_id: str) -> Conversation:
         """A session's own conversation."""
+        ...
+
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Get ready for sessions that begin like this, before the first of them asks.
+
+        Raises:
+            EngineError: The model failed.
+        """
         ...
 
     async def aclose(self) -> None:

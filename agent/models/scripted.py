@@ -170,7 +170,7 @@ class ScriptedConversation:
         self.heard[item_id] = self.heard.get(item_id, 0) + samples.size
         self._transcripts.pop(item_id, None)
 
-    def see(self, picture: Picture, *, attached: bool = False) -> None:
+    def see(self, picture: Picture, *, in_depth: bool = False) -> None:
         """Note what was seen."""
         self.seen.append(picture.key)
 
@@ -252,11 +252,16 @@ class ScriptedEngine:
         self.capabilities = capabilities
         self.context_limit = script.context_limit
         self.conversations: list[ScriptedConversation] = []
+        self.warmed: list[GenerateRequest] = []
         self.closed = False
         self._tokenize = tokenize
         self._steps = deque(script.steps)
         self._transcripts = deque(script.transcripts)
         self._captions = deque(script.captions)
+
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Nothing has to be read in advance; what was asked for is kept in ``warmed``."""
+        self.warmed.append(request)
 
     def open(self, session_id: str) -> ScriptedConversation:
         """A session's own conversation."""

@@ -41,6 +41,8 @@ class Eye:
         self.frames = FrameStore(settings.max_frames, settings.max_bytes)
         self._settings = settings
         self._changes = ChangeDetector(settings.change_threshold, settings.duplicate_threshold)
+        self.newest: Picture | None = None
+        """The newest picture of all, be it of the live camera or of an item."""
         self._clock = clock
         self._rate = TokenBucket(settings.max_frames_per_s, settings.max_frames_per_s, clock)
 
@@ -66,6 +68,7 @@ class Eye:
             self._clock() * 1000 if event.captured_ms is None else event.captured_ms,
             "low",
         )
+        self.newest = picture
         return CameraFrame(picture, self._changes.assess(thumbnail).kind)
 
     async def check(self, picture: Picture) -> Picture:
@@ -84,10 +87,11 @@ class Eye:
             mime_type=picture.mime_type or None,
         )
         header = read_header(picture.data)
-        return replace(
+        self.newest = replace(
             picture,
             mime_type=header.mime_type,
             width=decoded.width,
             height=decoded.height,
             key=content_key(picture.data),
         )
+        return self.newest

@@ -218,12 +218,12 @@ class Listening:
             return 0.0
         return samples_to_ms(self.clock - self.utterance.start - self._dropped)
 
-    def show(self, pictures: tuple[Picture, ...]) -> None:
+    def show(self, pictures: tuple[Picture, ...], *, last_moment: bool = False) -> None:
         """Join pictures to the utterance, so that they can be perceived while it is still being spoken."""
         assert self.utterance is not None
         for picture in pictures:
             self.utterance.pictures.append(picture)
-            self._out.ask(See(self.utterance.item_id, picture))
+            self._out.ask(See(self.utterance.item_id, picture, last_moment))
 
     def finish(self) -> tuple[Utterance, float]:
         """The utterance is over: close it.

@@ -169,6 +169,7 @@ class Session:
             case Signal.ONSET:
                 self._quiet_since_s = None
                 self._listening.begin()
+                self._listening.show(self._choose_pictures())
                 if may_interrupt:
                     self._answering.interrupt("turn_detected", now)
             case Signal.PAUSE:
@@ -201,7 +202,7 @@ class Session:
             return
         if utterance is not None and self._listening.may_speculate:
             utterance.speculated = True
-            self._listening.show(self._choose_pictures())
+            self._listening.show(self._choose_pictures(), last_moment=True)
             self._answering.start(speculative=True)
 
     @property
@@ -211,7 +212,7 @@ class Session:
 
     def _end_turn(self, now: float) -> None:
         if not self._answering.speculating:
-            self._listening.show(self._choose_pictures())
+            self._listening.show(self._choose_pictures(), last_moment=True)
         self._commit(*self._listening.finish())
         self._in_pieces = False
         if not self._answers_turns:
@@ -261,7 +262,7 @@ class Session:
                 code="input_audio_buffer_commit_empty",
             )
         self._answering.discard()
-        self._listening.show(self._choose_pictures())
+        self._listening.show(self._choose_pictures(), last_moment=True)
         self._commit(*self._listening.finish())
         if self._answers_turns:
             self._answering.owed = True

@@ -231,7 +231,7 @@ class TestPerception:
     async def test_speech_and_pictures_go_to_the_engine_as_they_come(self, drivers: list[Driver]) -> None:
         driver = drive(drivers)
         driver.session.hear("u", QUIET)
-        driver.session.see("u", picture())
+        driver.session.see("u", picture(), last_moment=False)
         driver.session.hear("u", QUIET)
         assert driver.conversation.heard == {"u": 3200} and driver.conversation.seen == ["p"]
         driver.session.forget("u")
@@ -243,7 +243,7 @@ class TestPerception:
             script=Script(steps=(Step(say="A cup."),), transcripts=("what is it",), captions=("a cup",)),
         )
         driver.session.hear("u", QUIET)
-        driver.session.see("u", picture())
+        driver.session.see("u", picture(), last_moment=False)
         item = Item("u", "message", content=(AudioContent(), ImageContent(picture())))
         driver.session.edit(InsertItem(item))
         await driver.respond()
@@ -309,9 +309,9 @@ class TestTools:
 async def test_the_model_can_be_warmed_before_the_first_session(drivers: list[Driver]) -> None:
     driver = drive(drivers)
     await driver.agent.warm_up()
-    warmed = driver.engine.conversations[1]
-    assert warmed.prefilled[0].instructions == "Be brief." and warmed.closed
-    assert len(warmed.prefilled[0].tools) == len(driver.bench.registry().specs())
+    (warmed,) = driver.engine.warmed
+    assert warmed.instructions == "Be brief."
+    assert len(warmed.tools) == len(driver.bench.registry().specs())
 
 
 async def test_closing_twice_leaves_nothing(drivers: list[Driver]) -> None:

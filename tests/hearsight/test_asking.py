@@ -158,7 +158,7 @@ async def test_a_connection_closed_too_early_is_no_answer():
 
 async def test_a_lost_connection_comes_with_its_reason():
     async with strange_server(code=1008, reason="Too many events.") as url:
-        with pytest.raises(AskError, match=r"lost before the answer ended\. Too many events\."):
+        with pytest.raises(AskError, match=r"lost before the answer ended: Too many events\."):
             await ask(url, HELLO)
 
 

@@ -49,7 +49,7 @@ def started(tmp_path):
 async def realtime_url(process, lines: list[str]) -> str:
     """Wait for the greeting."""
     url = None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         async for raw in process.stderr:
             lines.append(raw.decode().rstrip())
             if found := re.search(r"realtime +(ws://\S+)", lines[-1]):
@@ -109,6 +109,21 @@ async def test_health_and_readiness_are_on_the_same_port(script, started):
     assert f"http://127.0.0.1:{port}/readyz" in greeting
     assert "the scripted engine took" in greeting
     assert "hearsight ask" in greeting
+
+
+@pytest.mark.models
+async def test_the_default_engine_starts_without_a_network_and_answers(started):
+    """With every way out closed: the models are on this machine, and are all that it takes."""
+    nowhere = "http://127.0.0.1:9"
+    closed = {"PIP_NO_INDEX": "1", "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "HF_HUB_OFFLINE": "1"}
+    async with started("--offline", **closed) as (process, url, lines):
+        reply = await ask(url, Question(text="What is 17 times 23?"))
+        assert [call.name for call in reply.calls] == ["calculate"]
+        assert "391" in reply.calls[0].output and "391" in reply.text
+        assert reply.samples.size > 12_000
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process, lines) == 0
+    assert not any("Traceback" in line for line in lines)
 
 
 def serve_here(*arguments: str, **variables: str):

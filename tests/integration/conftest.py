@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pytest
 import soxr
 from live_server import LiveServer
 
+from hearsight.agent.models.embedded.speech_to_text import SpeechToText
 from hearsight.agent.voice.hibari import HibariVoice
+from hearsight.models_command import open_store
 from hearsight.streams.events import Samples
 from hearsight.wav import read_wav
 
@@ -41,15 +42,14 @@ def say() -> Callable[[str], Awaitable[Samples]]:
 @pytest.fixture
 def transcribe(live: LiveServer) -> Callable[[Samples], Awaitable[str]]:
     """What a listener understands of an answer's audio (24 kHz)."""
+    store = open_store(live.settings)
 
     async def listen(samples: Samples) -> str:
-        heard = soxr.resample(samples, 24_000, 16_000)
-
-        async def run() -> str:
-            result = await live.service.agent.engine.speech_to_text.transcribe(heard)
-            return result.text
-
-        return await asyncio.to_thread(live.call, run)
+        ear = SpeechToText(store.path("whisper-tiny.en"), threads=2)
+        try:
+            return (await ear.transcribe(soxr.resample(samples, 24_000, 16_000))).text
+        finally:
+            await ear.aclose()
 
     return listen
 

@@ -29,7 +29,7 @@ class PlainAgentSession:
     def hear(self, item_id, samples):
         self.heard.setdefault(item_id, []).append(samples)
 
-    def see(self, item_id, picture):
+    def see(self, item_id, picture, *, last_moment):
         self.notes.append(("see", item_id, picture.key))
 
     def forget(self, item_id):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from langchain_core.messages import BaseMessage
 
+from hearsight.agent.ledger import PICTURE_TOKENS, audio_tokens
 from hearsight.agent.media import MediaStore
 from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
 from hearsight.agent.models.embedded.grammar import call_grammar
@@ -54,10 +55,11 @@ class Writer(Protocol):
 
 
 class PromptCounter:
-    """Counts as prompts are built: piece by piece, so that the sum is exact."""
+    """Counts as prompts are built, piece by piece; speech and pictures at what they are worth to Gemma 3n."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, standing: str = "") -> None:
         self._writer = writer
+        self._standing = standing
 
     def wrapper(self, message: BaseMessage) -> int:
         """Tokens of a message besides its contents."""
@@ -68,20 +70,25 @@ class PromptCounter:
         return self._writer.count_tokens(text)
 
     def audio(self, samples: int, transcript: str | None) -> int:
-        """The language model reads what was said."""
-        return self._writer.count_tokens(transcript or "")
+        """As much as the speech is worth to a model that hears, or its transcript where that is longer.
+
+        The language model reads only the transcript; but a conversation has the same length, and is cut at
+        the same place, whichever engine holds it.
+        """
+        return max(audio_tokens(samples), self._writer.count_tokens(transcript or ""))
 
     def picture(self, caption: str | None) -> int:
-        """The language model reads what was recognised."""
-        return self._writer.count_tokens(camera_line(caption))
+        """Likewise: as much as a picture is worth to a model that sees, or what was recognised in it."""
+        return max(PICTURE_TOKENS, self._writer.count_tokens(camera_line(caption)))
 
     def system(self, instructions: str) -> int:
         """Tokens of the instructions, and of where the answer begins."""
-        return self._writer.count_tokens(render(GenerateRequest((), instructions)))
+        return self._writer.count_tokens(render(GenerateRequest((), instructions), self._standing))
 
     def tools(self, tools: Sequence[ToolSpec]) -> int:
         """Tokens of the tools' signatures and examples: what they add to a head without tools."""
-        return self._writer.count_tokens(head("", tools)) - self._writer.count_tokens(head("", ()))
+        without = self._writer.count_tokens(head(self._standing, (), self._standing))
+        return self._writer.count_tokens(head(self._standing, tools, self._standing)) - without
 
 
 class EmbeddedConversation:
@@ -94,6 +101,7 @@ class EmbeddedConversation:
         eye: What looks at pictures.
         sampling: How the language model chooses its words.
         reads: Whether text in pictures is read.
+        standing: Instructions of the sessions that bring none.
     """
 
     def __init__(
@@ -105,7 +113,9 @@ class EmbeddedConversation:
         *,
         sampling: Sampling = GREEDY,
         reads: bool = True,
+        standing: str = "",
     ) -> None:
+        self._standing = standing
         self._session_id = session_id
         self._writer = writer
         self._sampling = sampling
@@ -117,15 +127,15 @@ class EmbeddedConversation:
     @property
     def counter(self) -> PromptCounter:
         """Counts as this conversation's prompts are built."""
-        return PromptCounter(self._writer)
+        return PromptCounter(self._writer, self._standing)
 
     def hear(self, item_id: str, samples: Samples) -> None:
         """More of an utterance, 16 kHz; long ones are written down while they are being spoken."""
         self._hearing.hear(item_id, samples)
 
-    def see(self, picture: Picture, *, attached: bool = False) -> None:
-        """Begin to look at a picture; the text in it is read at once only where it was sent on purpose."""
-        self._seeing.see(picture, read=attached)
+    def see(self, picture: Picture, *, in_depth: bool = False) -> None:
+        """Begin to look at a picture; the text in it takes longest, and is read where there is time."""
+        self._seeing.see(picture, read=in_depth)
 
     def forget(self, file_id: str) -> None:
         """Drop an utterance."""
@@ -154,7 +164,7 @@ class EmbeddedConversation:
             EngineError: The language model failed.
         """
         async with self._writing:
-            await self._writer.warm(context_pieces(request), session_id=self._session_id)
+            await self._writer.warm(context_pieces(request, self._standing), session_id=self._session_id)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """Write the next message.
@@ -167,7 +177,7 @@ class EmbeddedConversation:
             sampling = Sampling(request.temperature)
         async with self._writing:
             deltas = self._writer.generate(
-                render(request),
+                render(request, self._standing),
                 session_id=self._session_id,
                 max_tokens=request.max_tokens,
                 sampling=sampling,

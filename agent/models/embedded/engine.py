@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from pathlib import Path
 
-from hearsight.agent.models.base import Capabilities
+from hearsight.agent.models.base import Capabilities, GenerateRequest
 from hearsight.agent.models.embedded.conversation import EmbeddedConversation
 from hearsight.agent.models.embedded.language_model import GREEDY, LanguageModel, Sampling
+from hearsight.agent.models.embedded.prompt import context_pieces
 from hearsight.agent.models.embedded.sight import Sight
 from hearsight.agent.models.embedded.speech_to_text import SpeechToText
 from hearsight.config.engines import EmbeddedSettings
@@ -28,6 +30,7 @@ class EmbeddedEngine:
         context_limit: Tokens that a prompt and its answer may have together.
         sampling: How the language model chooses its words.
         reads: Whether text in pictures is read.
+        kept_in: Folder in which the KV cache of the standing instructions outlives the process.
     """
 
     name = "embedded"
@@ -42,7 +45,10 @@ class EmbeddedEngine:
         context_limit: int,
         sampling: Sampling = GREEDY,
         reads: bool = True,
+        kept_in: Path,
     ) -> None:
+        self._kept_in = kept_in
+        self._standing = ""
         self.context_limit = context_limit
         self._language_model = language_model
         self._speech_to_text = speech_to_text
@@ -59,7 +65,18 @@ class EmbeddedEngine:
             self._sight,
             sampling=self._sampling,
             reads=self._reads,
+            standing=self._standing,
         )
+
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Read the standing instructions, or what an earlier run made of them.
+
+        Raises:
+            EngineError: The language model failed.
+        """
+        self._standing = request.instructions
+        beginning = context_pieces(request, self._standing)
+        await self._language_model.begin_with(beginning, kept_in=self._kept_in)
 
     async def load(self) -> None:
         """Load all models side by side.
@@ -67,9 +84,11 @@ class EmbeddedEngine:
         Raises:
             EngineError: A library is missing, or a model cannot be loaded.
         """
-        async with asyncio.TaskGroup() as group:
-            for model in (self._language_model, self._speech_to_text, self._sight):
-                group.create_task(model.load())
+        models = (self._language_model, self._speech_to_text, self._sight)
+        results = await asyncio.gather(*(model.load() for model in models), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def aclose(self) -> None:
         """Free the models."""
@@ -111,6 +130,7 @@ async def open_embedded_engine(settings: EmbeddedSettings, store: PayloadStore) 
         context_limit=settings.context_tokens,
         sampling=Sampling(settings.temperature),
         reads=settings.ocr,
+        kept_in=store.cache_dir / "prefill",
     )
     try:
         await engine.load()

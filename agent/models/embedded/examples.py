@@ -1,7 +1,7 @@
 """Short exchanges that show the language model when to call a tool, and when just to answer.
 
-A model of 1.5 billion parameters learns this from examples better than from rules. Half of them need no tool,
-though they speak of time, counting, memory or looking: what tempts such a model is the word, not the wish.
+A model of 1.5 billion parameters learns this from examples better than from rules. Those that need no tool
+speak of time, counting, memory or looking all the same: what tempts such a model is the word, not the wish.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ EXAMPLES = (
         "Is it bad for the eyes to read in the dark?",
         "No, it only tires them. It does no lasting harm.",
     ),
+    Example("Tell me what's in front of you.", 'look(question="what is there")', "look"),
     Example("Get rid of all the timers.", 'cancel_timer(label="all")', "cancel_timer"),
     Example("I'll never forget that summer in Spain.", "What made it so special?"),
     Example(
@@ -85,6 +86,9 @@ EXAMPLES = (
         "Do I look happy to you?",
         "I can't tell how people feel. I only recognize objects, colors and text.",
     ),
+    Example("In which year did the Titanic sink?", "The Titanic sank in 1912."),
+    Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
+    Example("What's the date three weeks from now?", "get_date(days_from_today=3 * 7)", "get_date"),
     Example("What was the name of my dentist again?", 'recall(query="dentist name")', "recall"),
     Example(
         "From now on, please call me Sam.", 'remember(fact="The user wants to be called Sam.")', "remember"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,8 @@ class Sampling:
 
 
 GREEDY = Sampling()
+_BEGINNING = "beginning.kv"
+"""File in the server's folder, and name of the session, of what all sessions begin with."""
 
 
 class LanguageModel:
@@ -136,6 +141,27 @@ class LanguageModel:
             async for _ in nothing:
                 pass
 
+    async def begin_with(self, prompt: Prompt | str, *, kept_in: Path) -> None:
+        """Have in the KV cache what most sessions begin with: from an earlier run's file, else by prefill.
+
+        Args:
+            prompt: The beginning.
+            kept_in: The folder of that file; made when there is none. It is safe to delete.
+
+        Raises:
+            EngineError: The model failed.
+        """
+        tokens = self._encode(prompt)
+        kept = kept_in / f"{_fingerprint(self._path, tokens)}.kv"
+        if kept.is_file():
+            await asyncio.to_thread(shutil.copyfile, kept, Path(self._folder.name) / _BEGINNING)
+            self._table.saved(_BEGINNING, tokens)
+        await self.warm(prompt, session_id=_BEGINNING)
+        self.forget(_BEGINNING)
+        file = self._table.file_of(tokens)
+        if file is not None and file != _BEGINNING:
+            await asyncio.to_thread(_keep, Path(self._folder.name) / file, kept)
+
     def forget(self, session_id: str) -> None:
         """A session has ended; its slot goes to the next one that needs one."""
         self._table.forget(session_id)
@@ -204,6 +230,26 @@ class LanguageModel:
             self._table.saved(file, held[:count])
         for dropped in self._table.dropped_files():
             (Path(self._folder.name) / dropped).unlink(missing_ok=True)
+
+
+def _fingerprint(model: Path, tokens: Sequence[int]) -> str:
+    """Names a KV cache by all that it depends on."""
+    about = model.stat()
+    build = f"{model.name} {about.st_size} {about.st_mtime_ns} {version('xllamacpp')}"
+    return blake2b(f"{build} {tokens}".encode(), digest_size=12).hexdigest()
+
+
+def _keep(file: Path, kept: Path) -> None:
+    """Put a file where the next run finds it, in place of the one that an earlier version left."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as copy, file.open("rb") as source:
+            shutil.copyfileobj(source, copy)
+        for older in kept.parent.glob("*.kv"):
+            older.unlink(missing_ok=True)
+        Path(copy.name).replace(kept)
+    except OSError as error:  # a full disk costs the next start some seconds, and this one nothing
+        log.warning("kv_cache_not_kept", reason=error.strerror)
 
 
 class _Seat:

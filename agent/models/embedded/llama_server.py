@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,10 +39,6 @@ def start_server(model_path: Path, folder: Path, *, threads: int, context_tokens
     Raises:
         EngineError: The extra is missing, or the model cannot be loaded.
     """
-    # OpenMP's threads spin while they wait for each other. On cores that speech to text, the voice and other
-    # sessions also use, they burn the time that the thread they wait for needs: decoding was measured to fall
-    # from 20 tokens a second to less than one. OpenMP reads this once, when llama.cpp is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     llama = import_from_extra("xllamacpp", "The embedded language model")
     params = llama.CommonParams()
     params.model.path = str(model_path)

@@ -1,8 +1,9 @@
 """Messages as the prompt of a Qwen2.5 chat model, made so that a longer conversation extends a shorter one.
 
 Every part is rendered by itself and closed by a special token, so that tokens can be counted part by part and
-a prompt's beginning stays in the KV cache. Nothing that changes from turn to turn, such as the time, stands
-before the conversation.
+a prompt's beginning stays in the KV cache. What is the same for all sessions stands first, so that it is read
+once for all of them; then comes what a client sets for its own; and nothing that changes from turn to turn,
+such as the time, stands before the conversation.
 """
 
 from __future__ import annotations
@@ -39,10 +40,14 @@ You can call these functions:
 When one of them is needed to do what the user wants, answer with the call alone, in one line. In all other \
 cases, talk: greetings, feelings, opinions, advice and general knowledge need no function."""
 
+MORE_TOOLS = """\
+You can call these functions, too, in the same way:
+{signatures}"""
 
-def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
-    """Everything before the conversation: who the assistant is, what it can call, and examples."""
-    parts = [instructions.strip(), ABILITIES]
+
+def common_head(standing: str, tools: Sequence[ToolSpec]) -> Prompt:
+    """What every session begins with: the standing instructions, the built-in tools, and how to call them."""
+    parts = [standing.strip(), ABILITIES]
     if tools:
         parts.append(WITH_TOOLS.format(signatures="\n".join(signature(tool) for tool in tools)))
     pieces = _turn("system", "\n\n".join(part for part in parts if part))
@@ -51,15 +56,33 @@ def head(instructions: str, tools: Sequence[ToolSpec]) -> Prompt:
     return pieces
 
 
-def render(request: GenerateRequest) -> Prompt:
+def head(instructions: str, tools: Sequence[ToolSpec], standing: str = "") -> Prompt:
+    """Everything before the conversation: what is common to all sessions, then what is a client's own.
+
+    Args:
+        instructions: The session's.
+        tools: Built-in ones and those that the client declared.
+        standing: Instructions of the sessions that bring none; a client's own come behind the examples, so
+            that its session need not read all of them anew.
+    """
+    own = [instructions.strip()] if instructions.strip() != standing.strip() else []
+    if declared := [tool for tool in tools if tool.client]:
+        signatures = "\n".join(signature(tool) for tool in declared)
+        own.append((MORE_TOOLS if len(declared) < len(tools) else WITH_TOOLS).format(signatures=signatures))
+    common = common_head(standing, [tool for tool in tools if not tool.client])
+    own_text = "\n\n".join(part for part in own if part)
+    return [*common, *(_turn("system", own_text) if own_text else ())]
+
+
+def render(request: GenerateRequest, standing: str = "") -> Prompt:
     """The whole prompt of a request, up to where the answer begins."""
-    return [*context_pieces(request), *ANSWER]
+    return [*context_pieces(request, standing), *ANSWER]
 
 
-def context_pieces(request: GenerateRequest) -> Prompt:
+def context_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
     """The prompt of a request as far as it will stay the same when the conversation goes on."""
     conversation = [piece for message in request.messages for piece in message_pieces(message)]
-    return [*head(request.instructions, request.tools), *conversation]
+    return [*head(request.instructions, request.tools, standing), *conversation]
 
 
 def message_pieces(message: BaseMessage) -> Prompt:

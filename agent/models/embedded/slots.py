@@ -109,6 +109,10 @@ class SlotTable:
             oldest, _ = self._saved.popitem(last=False)
             self._dropped.append(oldest)
 
+    def file_of(self, tokens: Tokens) -> str | None:
+        """A file that holds the cache of at least these tokens."""
+        return next((file for file, saved in self._saved.items() if saved[: len(tokens)] == tokens), None)
+
     def restored(self, index: int, file: str) -> None:
         """A slot's cache has been restored from a file."""
         self._slots[index].tokens = self._saved[file]

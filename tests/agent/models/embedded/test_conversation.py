@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
-from hearsight.agent.ledger import Ledger
+from hearsight.agent.ledger import Ledger, audio_tokens
 from hearsight.agent.messages import (
     audio_block,
     call_message,
@@ -23,7 +23,7 @@ from hearsight.agent.messages import (
 from hearsight.agent.models.base import Conversation, Delta, GenerateRequest, GenerationEnd
 from hearsight.agent.models.embedded.conversation import EmbeddedConversation
 from hearsight.agent.models.embedded.language_model import GREEDY, Sampling
-from hearsight.agent.models.embedded.prompt import context_pieces, render
+from hearsight.agent.models.embedded.prompt import camera_line, context_pieces, render
 from hearsight.agent.models.embedded.scene import SceneDescription
 from hearsight.agent.models.embedded.speech_to_text import Transcript
 from hearsight.agent.models.embedded.tokens import Prompt, Special
@@ -167,7 +167,7 @@ async def test_it_hears_and_sees(conversation: EmbeddedConversation) -> None:
     picture = Picture(b"x", "image/jpeg", 4, 3, "p")
     conversation.see(picture)
     assert "red" in await conversation.caption("p") and "EXIT" not in await conversation.caption("p")
-    conversation.see(picture, attached=True)
+    conversation.see(picture, in_depth=True)
     assert "EXIT" in await conversation.caption("p")
     assert "EXIT" in await conversation.describe(picture, "what is it", "high")
     assert await conversation.read_text(picture) == "EXIT"
@@ -193,5 +193,9 @@ def test_the_ledger_counts_what_the_prompt_has(conversation: EmbeddedConversatio
     )
     ledger = Ledger(conversation.counter)
     counted = ledger.head("Be brief.", SPECS) + ledger.count(messages)
-    assert counted.total == parrot.count_tokens(render(GenerateRequest(messages, "Be brief.", SPECS)))
-    assert counted.image and counted.audio and counted.tools and counted.system and counted.text
+    # One second of speech is worth at least 6 tokens and a picture 256, which is more than what they say.
+    said, shown = parrot.count_tokens("what is it"), parrot.count_tokens(camera_line("objects: a cup"))
+    assert (counted.audio, counted.image) == (max(audio_tokens(16_000), said), 256)
+    written = parrot.count_tokens(render(GenerateRequest(messages, "Be brief.", SPECS)))
+    assert counted.total == written - said - shown + counted.audio + counted.image
+    assert counted.tools and counted.system and counted.text

@@ -51,12 +51,8 @@ def folder_modes(parent: Path) -> list[int]:
     return [stat.S_IMODE(folder.stat().st_mode) for folder in parent.iterdir()]
 
 
-def saved_caches(parent: Path) -> int:
-    return len(list(parent.glob("*/*.kv")))
-
-
-def folder_modes(parent: Path) -> list[int]:
-    return [stat.S_IMODE(folder.stat().st_mode) for folder in parent.iterdir()]
+def kept_caches(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.kv"))
 
 
 def saved_caches(parent: Path) -> int:
@@ -210,3 +206,36 @@ async def test_loading_and_closing_is_silent_and_leaves_nothing(
         signal.signal(signal.SIGTERM, before)
     assert folder_modes(tmp_path) == []
     assert capfd.readouterr() == ("", "")
+
+
+async def test_what_all_sessions_begin_with_is_read_once_for_all_starts(
+    model: LanguageModel, models: Path, tmp_path: Path
+) -> None:
+    beginning = turn("system", "You are terse. " + " ".join(f"Lamp {i} is off." for i in range(30)))
+    await model.begin_with(beginning, kept_in=tmp_path)
+    (kept,) = kept_caches(tmp_path)
+    _, first = await Recorder(model)(ask("Hello!", beginning), "new", 1)
+    assert first.cached_tokens >= model.count_tokens(beginning) - 1
+
+    later = LanguageModel(models / QWEN, threads=2, context_tokens=1024, slots=1)
+    await later.load()
+    try:
+        await later.begin_with(beginning, kept_in=tmp_path)
+        _, second = await Recorder(later)(ask("Hello!", beginning), "new", 1)
+        assert second.cached_tokens >= later.count_tokens(beginning) - 1
+        assert kept_caches(tmp_path) == [kept]
+    finally:
+        await later.aclose()
+
+
+async def test_a_damaged_beginning_is_read_anew(model: LanguageModel, tmp_path: Path) -> None:
+    beginning = turn("system", "You are kind. " + " ".join(f"Chair {i} is red." for i in range(30)))
+    await model.begin_with(beginning, kept_in=tmp_path)
+    (kept,) = kept_caches(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / kept.name).write_bytes(b"damaged")
+    model.forget("new")
+    await model.begin_with(beginning, kept_in=other)
+    _, end = await Recorder(model)(ask("Hello!", beginning), "new", 1)
+    assert end.cached_tokens >= model.count_tokens(beginning) - 1

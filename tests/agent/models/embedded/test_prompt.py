@@ -36,7 +36,8 @@ from hearsight.tools.registry import ToolRegistry
 
 REGISTRY = ToolRegistry(BUILT_IN.values())
 SPECS = REGISTRY.specs()
-MAP = ToolSpec("show-map", "Show a map.", {"type": "object", "properties": {"place": {"type": "string"}}})
+PLACE = {"type": "object", "properties": {"place": {"type": "string"}}}
+MAP = ToolSpec("show-map", "Show a map.", PLACE, client=True)
 
 
 def text(pieces: Prompt) -> str:
@@ -52,7 +53,7 @@ def test_a_conversation_reads_like_one() -> None:
         AIMessage(id="a", content="A cup."),
         human("v", [text_block("Thanks."), text_block("Bye.")]),
     )
-    written = text(render(GenerateRequest(messages, "Be brief.")))
+    written = text(render(GenerateRequest(messages, "Be brief."), "Be brief."))
     assert written.startswith("<|im_start|>system\nBe brief.\n\n")
     assert written.endswith(
         "<|im_start|>system\nEarlier.<|im_end|>\n"
@@ -81,6 +82,18 @@ def test_tools_are_told_as_signatures() -> None:
     assert "def set_timer(seconds: int" in written
     assert "def show_map(place: str" in written
     assert "def " not in text(head("Be brief.", ()))
+
+
+def test_what_a_client_sets_stands_behind_what_all_sessions_share() -> None:
+    standing = head("Be brief.", SPECS, "Be brief.")
+    own = head("Be a pirate.", [*SPECS, MAP], "Be brief.")
+    assert own[: len(standing)] == list(standing)
+    assert text(own[len(standing) :]).startswith("<|im_start|>system\nBe a pirate.\n\nYou can call these")
+    assert "Be brief." not in text(own[len(standing) :])
+
+
+def test_the_standing_instructions_are_told_once() -> None:
+    assert text(head("Be brief.", SPECS, "Be brief.")).count("Be brief.") == 1
 
 
 def test_nothing_before_the_conversation_changes_with_the_turn() -> None:

@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
+from gguf_files import gguf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.agent.models.embedded.tokens import Special, Tokenizer
 from hearsight.streams.errors import EngineError
-
-from .test_gguf import gguf
 
 START, END = Special("<|im_start|>"), Special("<|im_end|>")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_a_phrase_said_over_and_over_is_a_loop(phrase: str, times: int) -> None:
 def test_a_missing_library_is_an_error_that_says_what_to_install() -> None:
     with pytest.raises(EngineError, match=r"Speech to text needs .*pip install 'hearsight\[embedded\]'"):
         import_from_extra("a_library_that_nobody_has", "Speech to text")
+
+
+def test_threads_that_wait_leave_the_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    import_from_extra("json", "Anything")
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    import_from_extra("json", "Anything")
+    assert os.environ["OMP_WAIT_POLICY"] == "active", "who sets it knows better"
 
 
 def test_a_folder_without_a_model_is_an_error_without_the_path(tmp_path: Path) -> None:
