@@ -74,7 +74,9 @@ class HeldMedia:
             elif kind is AudioToken:
                 runs.append(embedder.audio(torch.stack([self.soft[t.item_id, t.clip][t.place] for t in run])))
             elif kind is PictureToken:
-                runs.append(embedder.picture(torch.stack([self.soft[t.key, t.side_px][t.place] for t in run])))
+                runs.append(
+                    embedder.picture(torch.stack([self.soft[t.key, t.side_px][t.place] for t in run]))
+                )
             else:
                 assert kind is AudioPadding
                 runs.append(embedder.audio_padding(len(run)))

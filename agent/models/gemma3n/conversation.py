@@ -81,9 +81,9 @@ class Gemma3nConversation:
         self._media.hear(item_id, samples)
         self._wake()
 
-    def see(self, picture: Picture, *, attached: bool = False) -> None:
-        """A picture that messages will name by its key: encoded now, finely if it was sent on purpose."""
-        closely = attached and picture.detail == "auto"
+    def see(self, picture: Picture, *, in_depth: bool = False) -> None:
+        """A picture that messages will name by its key: encoded now, finely where there is time."""
+        closely = in_depth and picture.detail == "auto"
         self._media.see(replace(picture, detail="high") if closely else picture)
         self._wake()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hearsight.agent.models.base import Capabilities
+from hearsight.agent.models.base import Capabilities, GenerateRequest
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.conversation import ConversationSettings, Gemma3nConversation
 from hearsight.agent.models.gemma3n.loading import LoadSettings, load_gemma3n
@@ -57,6 +57,18 @@ class Gemma3nEngine:
         conversation = Gemma3nConversation(self._adapter, self._scheduler, self._settings)
         self._scheduler.add(conversation)
         return conversation
+
+    async def warm_up(self, request: GenerateRequest) -> None:
+        """Run the model once over what sessions begin with, so that the first of them meets it warm.
+
+        Raises:
+            EngineError: The model failed.
+        """
+        conversation = self.open("warm-up")
+        try:
+            await conversation.prefill(request)
+        finally:
+            await conversation.aclose()
 
     async def aclose(self) -> None:
         """Stop the model's thread; idempotent."""

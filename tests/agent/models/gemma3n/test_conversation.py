@@ -272,7 +272,7 @@ async def test_transcripts_and_captions_leave_the_conversation_alone(engine):
 async def test_a_picture_sent_on_purpose_is_looked_at_closely(engine):
     conversation = engine.open("a")
     conversation.see(picture(3))
-    conversation.see(picture(4), attached=True)
+    conversation.see(picture(4), in_depth=True)
     await settle(conversation)
     assert [token.side_px for token in conversation._media.picture("key3")[:1]] == [64]
     assert [token.side_px for token in conversation._media.picture("key4")[:1]] == [128]
