@@ -62,12 +62,12 @@ class Tokens:
         return Tokens(*(getattr(self, kind.name) + getattr(other, kind.name) for kind in fields(self)))
 
     def usage(self, *, cached: int = 0, output: int = 0, limit: int = CONTEXT_LIMIT) -> Usage:
-        """As a response reports it."""
+        """As a response reports it. Later rounds find more in the cache than the input that is counted."""
         return Usage(
             input_text=self.text + self.tools + self.system,
             input_audio=self.audio,
             input_image=self.image,
-            input_cached=cached,
+            input_cached=min(cached, self.total),
             output_text=output,
             context_limit=limit,
         )

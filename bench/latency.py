@@ -15,7 +15,7 @@ from typing import Any
 
 import service_process
 from child import Child
-from machine import OtherLoad
+from machine import OtherLoad, raised_priority
 from report import ROOT, Result, Table, percentile, save, show
 from rich.console import Console
 from stages import Mark
@@ -210,6 +210,7 @@ def _result(measured: dict[bool, list[Measured]], settings: Settings, busy_cores
         f"the others with the long one of {settings.turn.long_silence_ms} ms."
     )
     findings.append(f"{busy_cores:.1f} cores were busy on average, whatever kept them so.")
+    findings += filter(None, [raised_priority()])
     if unanswered := sum(map(len, usable.values())) - answered:
         findings.append(f"{unanswered} requests got no spoken answer.")
     if suspended := sum(one.suspended for found in measured.values() for one in found):

@@ -52,6 +52,17 @@ def as_json(machine: Machine) -> dict[str, object]:
     return asdict(machine)
 
 
+def raised_priority() -> str | None:
+    """A sentence where the benchmark runs before other programs; None where it has no such privilege."""
+    own = os.nice(0)
+    group = Path("/proc/self/autogroup")
+    if group.exists():
+        own = min(own, int(group.read_text(encoding="utf-8").rpartition(" ")[2]))
+    if own >= 0:
+        return None
+    return f"It ran before the other programs of the machine (nice {own}), which its clients did as well."
+
+
 class OtherLoad:
     """How many cores other programs kept busy while a measurement ran: what makes it less reliable."""
 

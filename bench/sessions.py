@@ -16,7 +16,7 @@ import microphones
 import numpy as np
 import quiet_server
 from child import Child
-from machine import OtherLoad
+from machine import OtherLoad, raised_priority
 from microphones import ClientFigures, Programme, make_programme
 from quiet_server import ServerFigures
 from report import Result, Table, percentile, save, show
@@ -175,7 +175,7 @@ nothing is dropped."""
         heading="Live sessions in one process",
         method=method,
         tables=[table],
-        findings=[finding],
+        findings=[finding, *filter(None, [raised_priority()])],
         data={"levels": [_data(level) for level in measured], "largest": largest},
     )
 

@@ -111,7 +111,7 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
         return ScriptedEngine(Script.load(settings.engine.script))
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
-    return await open_embedded_engine(settings.embedded, store)
+    return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)
 
 
 def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeFactory) -> Server:
@@ -174,6 +174,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
             change_threshold=camera.change_threshold,
             duplicate_threshold=camera.duplicate_threshold,
         ),
+        log_transcripts=settings.log.transcripts,
     )
 
 

@@ -33,6 +33,7 @@ from hearsight.streams.events import (
     Configure,
     ConfigureSession,
     ConfirmResponse,
+    ContentDone,
     CreateResponse,
     EndpointEstimate,
     EstimateEndpoint,
@@ -54,6 +55,7 @@ from hearsight.streams.events import (
     Tick,
     Transcribe,
     Transcribed,
+    TranscriptionCompleted,
     TranscriptionFailed,
 )
 from hearsight.streams.ports import Agent, EndOfTurn
@@ -83,6 +85,8 @@ class RuntimeOptions:
     config: SessionConfig = field(default_factory=SessionConfig)
     limits: SessionLimits = field(default_factory=SessionLimits)
     camera: CameraSettings = field(default_factory=CameraSettings)
+    log_transcripts: bool = False
+    """Write what both sides said into the log."""
 
 
 def _random_id(prefix: str) -> str:
@@ -110,6 +114,7 @@ class SessionRuntime:
     ) -> None:
         self.session_id = session_id
         self._clock = clock
+        self._log_transcripts = options.log_transcripts
         self._perception = perception
         self._eye = Eye(options.camera, clock)
         self._session = Session(options.config, options.limits, self._eye.frames, clock(), _random_id)
@@ -236,6 +241,8 @@ class SessionRuntime:
         for command in self._session.take_commands():
             self._follow(command)
         for output in self._session.take_outputs():
+            if self._log_transcripts:
+                self._log_what_was_said(output)
             self._waiting.append(output)
             if isinstance(output, AudioDelta):
                 self._waiting_audio_bytes += output.samples.nbytes
@@ -289,6 +296,12 @@ class SessionRuntime:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("worker failed", session_id=self.session_id, exc_info=error)
+
+    def _log_what_was_said(self, output: Output) -> None:
+        if isinstance(output, TranscriptionCompleted):
+            log.info("the user said", session_id=self.session_id, text=output.text)
+        elif isinstance(output, ContentDone):
+            log.info("the answer was", session_id=self.session_id, text=output.text)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

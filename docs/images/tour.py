@@ -21,7 +21,7 @@ from hearsight.asking import ask, read_question
 
 DATA = Path("tests/data")
 QUESTIONS: tuple[tuple[str | None, Path | None, tuple[Path, ...]], ...] = (
-    ("Set a timer for ten minutes, please.", None, ()),
+    ("Please time the eggs, six minutes.", None, ()),
     ("What animal is this?", None, (DATA / "pictures" / "cat.jpg",)),
     (None, DATA / "speech" / "amiable_woman.wav", ()),
 )

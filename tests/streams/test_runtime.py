@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import cv2
 import numpy as np
 import pytest
+import structlog
 from plain_agent import PlainAgent
 
 from hearsight.streams.errors import EngineError, InvalidAudio, InvalidPicture
@@ -335,6 +336,25 @@ async def test_after_long_quiet_it_checks_in(silero):
         await runtime.receive(CreateResponse())
         await listener.until(ResponseEnded, 2)
         assert agent.requests[1].instructions
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_what_was_said_is_logged_only_where_it_is_wanted(silero, wanted):
+    options = RuntimeOptions(MANUAL, log_transcripts=wanted)
+    with structlog.testing.capture_logs() as logged:
+        agent = PlainAgent(["Good morning."])
+        runtime = SessionRuntime("s1", agent, Perception(silero, None), options)
+        listener = Listener(runtime)
+        life, reading = asyncio.create_task(runtime.run()), asyncio.create_task(listener.read())
+        await speak(runtime, np.zeros(16_000, np.int16))
+        await runtime.receive(CommitAudio())
+        await runtime.receive(CreateResponse())
+        await listener.until(ResponseEnded)
+        await listener.until(TranscriptionCompleted)
+        await runtime.close()
+        await asyncio.gather(life, reading)
+    assert ("Good morning." in str(logged)) == wanted
+    assert ("hello" in str(logged)) == wanted
 
 
 async def test_closing_twice_is_closing_once(silero):

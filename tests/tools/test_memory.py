@@ -137,11 +137,13 @@ async def test_two_stores_share_one_file(tmp_path: Path) -> None:
 
 
 async def test_closing_leaves_no_thread(tmp_path: Path) -> None:
+    others = set(threading.enumerate())
     store = MemoryStore(tmp_path / "memory.sqlite")
     await store.remember("something", at=NOW)
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("memory")]
+    threads = set(threading.enumerate()) - others
     await store.aclose()
     await store.aclose()
+    assert threads
     for thread in threads:
         await asyncio.to_thread(thread.join, 5)
         assert not thread.is_alive()

@@ -97,12 +97,15 @@ class EmbeddedEngine:
                 closing.push_async_callback(model.aclose)
 
 
-async def open_embedded_engine(settings: EmbeddedSettings, store: PayloadStore) -> EmbeddedEngine:
+async def open_embedded_engine(
+    settings: EmbeddedSettings, store: PayloadStore, *, language: str = "en"
+) -> EmbeddedEngine:
     """Load the models that the settings name.
 
     Args:
         settings: The engine's settings.
         store: Where the model files are.
+        language: BCP 47 tag of what is spoken; the English speech model knows one only.
 
     Raises:
         PayloadError: A model file is missing or damaged.
@@ -124,7 +127,7 @@ async def open_embedded_engine(settings: EmbeddedSettings, store: PayloadStore) 
         SpeechToText(
             store.path(f"whisper-{settings.speech_to_text}"),
             threads=threads,
-            language="en" if english else None,
+            language="en" if english else language.split("-")[0],
         ),
         Sight(objects_dir=objects_dir, text=settings.ocr, threads=threads),
         context_limit=settings.context_tokens,
