@@ -1,0 +1,324 @@
+"""Gemma 3n's side of one session: a cache that is filled while the user speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd, Transcription
+from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
+from hearsight.agent.models.gemma3n.context_cache import ContextCache
+from hearsight.agent.models.gemma3n.counter import Gemma3nCounter
+from hearsight.agent.models.gemma3n.decoding import Answer, Detokenizer
+from hearsight.agent.models.gemma3n.generation import Generation
+from hearsight.agent.models.gemma3n.media import SessionMedia
+from hearsight.agent.models.gemma3n.prompt import Prompt
+from hearsight.agent.models.gemma3n.sampling import Sampler, SamplingSettings
+from hearsight.agent.models.gemma3n.scheduler import Scheduler
+from hearsight.streams.errors import EngineError
+from hearsight.streams.events import INPUT_RATE_HZ, Detail, Picture, Samples
+
+TRANSCRIBE = "Write down what is said, word for word. Write nothing else."
+CAPTION = "Say in one short line what this picture shows."
+READ = (
+    "Write down the text in this picture, line by line. Write nothing else; nothing at all if there is none."
+)
+GREEDY = SamplingSettings(temperature=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSettings:
+    """How the sessions of an engine work.
+
+    Attributes:
+        piece: Tokens that one step prefills: others wait no longer than for so many.
+        sides_px: The side of a picture by the detail wanted.
+        seed: Of the sampling; None draws a fresh one for every answer.
+        aside_tokens: The longest transcript, caption or description.
+    """
+
+    piece: int
+    sides_px: dict[Detail, int]
+    seed: int | None = None
+    aside_tokens: int = 512
+
+
+class Gemma3nConversation:
+    """Implements ``Conversation`` and ``scheduler.Work``.
+
+    Args:
+        adapter: The model.
+        scheduler: Runs the steps.
+        settings: See `ConversationSettings`.
+    """
+
+    def __init__(self, adapter: Gemma3nAdapter, scheduler: Scheduler, settings: ConversationSettings) -> None:
+        self._adapter = adapter
+        self._scheduler = scheduler
+        self._settings = settings
+        self._media = SessionMedia(adapter, settings.sides_px)
+        self._cache = self._new_cache()
+        self._expected: GenerateRequest | None = None
+        """What stands before the user's next words, as far as anyone knows."""
+        self._answering = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self.generations: list[Generation] = []
+        self.counter = Gemma3nCounter(adapter)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens in the cache now."""
+        return len(self._cache)
+
+    # --- what arrives -------------------------------------------------------------------------------------
+
+    def hear(self, item_id: str, samples: Samples) -> None:
+        """More of an utterance: encoded and prefilled while the rest is being said."""
+        self._media.hear(item_id, samples)
+        self._wake()
+
+    def see(self, picture: Picture, *, in_depth: bool = False) -> None:
+        """A picture that messages will name by its key: encoded now, finely where there is time."""
+        closely = in_depth and picture.detail == "auto"
+        self._media.see(replace(picture, detail="high") if closely else picture)
+        self._wake()
+
+    def forget(self, file_id: str) -> None:
+        """Drop an utterance (by item id) or a picture (by key)."""
+        self._media.forget(file_id)
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Read the conversation so far; returns once it is read, or an answer is asked for."""
+        self._expected = request
+        self._wake()
+        await self._settled.wait()
+
+    # --- answering ----------------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """Write the next message; closing the iterator stops the model within a token.
+
+        Raises:
+            EngineError: The model failed, or the request is longer than it can read.
+        """
+        async with self._answering:
+            # Should this answer be cut short, its user most likely goes on speaking.
+            self._expected = replace(request, messages=before_last_turn(request.messages))
+            self._settled.set()
+            written: list[str] = []
+            async with aclosing(self._deltas(self._generation(request))) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, GenerationEnd):
+                        self._media.answered()
+                        self._expect_answer(request, "".join(written))
+                    else:
+                        written.append(delta)
+                    yield delta
+
+    async def transcribe(self, item_id: str) -> Transcription:
+        """What was said in an utterance, all of which has been heard.
+
+        Raises:
+            EngineError: It is not held, or the model failed.
+        """
+        samples = self._media.samples(item_id)
+        if not samples:
+            raise EngineError("There is no speech to write down: it was forgotten, or never heard.")
+        block = {"type": "audio", "file_id": item_id, "samples": samples, "transcript": None}
+        text = await self._aside([block], TRANSCRIBE)
+        return Transcription(text, samples / INPUT_RATE_HZ)
+
+    async def caption(self, file_id: str) -> str:
+        """What a picture shows, in one line.
+
+        Raises:
+            EngineError: The picture is gone or could not be looked at.
+        """
+        return await self._look(file_id, CAPTION)
+
+    async def describe(self, picture: Picture, question: str, detail: Detail) -> str:
+        """Look at a picture with a question in mind.
+
+        Raises:
+            EngineError: The picture could not be looked at.
+        """
+        return await self._look_closely(picture, question, detail)
+
+    async def read_text(self, picture: Picture) -> str:
+        """The text in a picture, line by line; empty when there is none.
+
+        Raises:
+            EngineError: The picture could not be looked at.
+        """
+        return await self._look_closely(picture, READ, "high")
+
+    async def aclose(self) -> None:
+        """Stop what goes on and free what is held; idempotent."""
+        self._scheduler.remove(self)
+        self._settled.set()
+        for generation in self.generations:
+            generation.output.put_nowait(EngineError("The session has ended."))
+        self.generations.clear()
+
+    # --- Work ---------------------------------------------------------------------------------------------
+
+    def prepare(self, generation: Generation) -> None:
+        """Do a step towards an answer's first token (worker's thread)."""
+        generation.prepare(self._finish, self._settings.piece)
+
+    def background(self) -> bool:
+        """Encode, then prefill what is known of the next prompt (worker's thread)."""
+        if self._media.step():
+            return True
+        expected = self._expected
+        if expected is None or self.generations:
+            return False
+        prompt = self._open_prompt(expected)
+        if len(prompt.tokens) > self._adapter.context_limit:
+            return False  # the request itself will say so
+        self._cache.rewind(prompt)
+        if len(self._cache) == len(prompt.tokens):
+            return False
+        self._cache.advance(prompt, self._settings.piece, more_to_come=True)
+        return True
+
+    def settled(self) -> None:
+        """There is nothing left to do ahead."""
+        self._settled.set()
+
+    def failed(self) -> None:
+        """A step failed: the cache is filled anew the next time."""
+        self._cache.reset()
+        self._expected = None
+
+    # --- parts --------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self._settled.clear()
+        self._scheduler.wake()
+
+    def _new_cache(self) -> ContextCache:
+        return ContextCache(self._adapter.decoder, self._adapter.embedder, self._media.embed)
+
+    def _finish(self, file_id: str, is_picture: bool) -> None:
+        if is_picture:
+            self._media.encode_picture(file_id)
+        else:
+            self._media.end(file_id)
+
+    def _open_prompt(self, expected: GenerateRequest) -> Prompt:
+        known = {file_id for file_id, _ in media_of(expected.messages)}
+        return self._adapter.prompts.open(
+            expected.messages,
+            self._media,
+            instructions=expected.instructions,
+            tools=expected.tools,
+            heard=self._media.arriving(known),
+        )
+
+    def _generation(self, request: GenerateRequest) -> Generation:
+        sampling = self._adapter.sampling
+        if request.temperature is not None:
+            sampling = replace(sampling, temperature=request.temperature)
+        forced = self._adapter.forced_start(request.tool_choice)
+        limit = self._adapter.context_limit - request.max_tokens
+        return Generation(
+            self._cache,
+            self._renderer(request, limit),
+            media_of(request.messages),
+            self._answer(sampling, request.max_tokens, forced),
+        )
+
+    def _renderer(self, request: GenerateRequest, limit: int) -> Callable[[], Prompt]:
+        def render() -> Prompt:
+            prompt = self._adapter.prompts.closed(
+                request.messages, self._media, instructions=request.instructions, tools=request.tools
+            )
+            if len(prompt.tokens) > limit:
+                raise EngineError(
+                    f"The conversation takes {len(prompt.tokens):,} tokens, and {max(0, limit):,} fit beside "
+                    "the answer.",
+                    code="context_length_exceeded",
+                )
+            return prompt
+
+        return render
+
+    def _answer(self, sampling: SamplingSettings, max_tokens: int, forced: Sequence[int] = ()) -> Answer:
+        return Answer(
+            Sampler(sampling, self._settings.seed),
+            Detokenizer(self._adapter.tokenizer),
+            self._adapter.stop_ids,
+            max_tokens,
+            forced,
+        )
+
+    async def _deltas(self, generation: Generation) -> AsyncGenerator[Delta]:
+        self.generations.append(generation)
+        self._scheduler.wake()
+        try:
+            while True:
+                delta = await generation.output.get()
+                if isinstance(delta, EngineError):
+                    raise delta
+                yield delta
+                if isinstance(delta, GenerationEnd):
+                    return
+        finally:
+            if generation in self.generations:
+                self.generations.remove(generation)
+
+    def _expect_answer(self, request: GenerateRequest, written: str) -> None:
+        """The user's next words will most likely follow this answer."""
+        self._expected = replace(request, messages=(*request.messages, AIMessage(written)))
+        self._wake()
+
+    async def _look_closely(self, picture: Picture, question: str, detail: Detail) -> str:
+        closely = replace(picture, detail=detail, key=f"{picture.key}@{detail}")
+        self._media.see(closely)
+        try:
+            return await self._look(closely.key, question)
+        finally:
+            self._media.forget(closely.key)
+
+    async def _look(self, key: str, question: str) -> str:
+        if self._media.picture(key) is None:
+            raise EngineError("The picture is no longer kept.", code="item_not_found")
+        return await self._aside([{"type": "image", "file_id": key, "caption": None}], question)
+
+    async def _aside(self, content: list[dict[str, object]], question: str) -> str:
+        """Ask about media outside the conversation, in a cache of its own."""
+        message = HumanMessage([*content, {"type": "text", "text": question}])
+        max_tokens = self._settings.aside_tokens
+        request = GenerateRequest((message,), max_tokens=max_tokens)
+        generation = Generation(
+            self._new_cache(),
+            self._renderer(request, self._adapter.context_limit - max_tokens),
+            media_of(request.messages),
+            self._answer(GREEDY, max_tokens),
+        )
+        async with aclosing(self._deltas(generation)) as deltas:
+            return "".join([delta async for delta in deltas if isinstance(delta, str)]).strip()
+
+
+def before_last_turn(messages: Sequence[BaseMessage]) -> tuple[BaseMessage, ...]:
+    """The messages without the user's last ones."""
+    end = len(messages)
+    while end and isinstance(messages[end - 1], HumanMessage):
+        end -= 1
+    return tuple(messages[:end])
+
+
+def media_of(messages: Sequence[BaseMessage]) -> list[tuple[str, bool]]:
+    """File ids that messages name, each with whether it is a picture."""
+    return [
+        (part["file_id"], part["type"] == "image")
+        for message in messages
+        if not isinstance(message.content, str)
+        for part in message.content
+        if isinstance(part, dict) and part["type"] in ("audio", "image")
+    ]

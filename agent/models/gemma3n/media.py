@@ -1,0 +1,215 @@
+"""The media of one session: what its prompts name, encoded while more of it arrives."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
+from hearsight.agent.models.gemma3n.embedding import Embedded
+from hearsight.agent.models.gemma3n.prompt import AudioToken, PictureToken, Token
+from hearsight.agent.models.gemma3n.utterance import Utterance
+from hearsight.streams.errors import EngineError
+from hearsight.streams.events import Detail, Picture, Samples
+
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
+"""Encoded pictures that a session keeps, to look at them again; the oldest go first."""
+ENCODE_SAMPLES = 16_000
+"""Most samples that one step encodes: other sessions wait no longer than for a second of speech."""
+
+
+class SessionMedia:
+    """Implements ``prompt.Media``.
+
+    ``hear``, ``see`` and ``forget`` are for the event loop's thread, the rest for the worker's.
+
+    Args:
+        adapter: Encodes.
+        sides_px: The side of a picture by the detail wanted.
+    """
+
+    def __init__(self, adapter: Gemma3nAdapter, sides_px: dict[Detail, int]) -> None:
+        self._adapter = adapter
+        self._sides_px = sides_px
+        self._utterances: dict[str, Utterance] = {}
+        self._pictures: OrderedDict[str, Picture] = OrderedDict()
+        self._unencoded: list[str] = []
+        self._shown_before: dict[str, tuple[str, ...]] = {}
+        self._recent: list[str] = []
+        """Pictures that came since the last answer."""
+        self._current: str | None = None
+        """The utterance that nothing has answered yet."""
+
+    # --- what arrives -------------------------------------------------------------------------------------
+
+    def hear(self, item_id: str, samples: Samples) -> None:
+        """More of an utterance."""
+        if item_id not in self._utterances:
+            self._utterances[item_id] = Utterance(item_id, self._adapter)
+            self._shown_before[item_id] = tuple(self._recent)
+        self._utterances[item_id].hear(samples)
+        self._current = item_id
+
+    def see(self, picture: Picture) -> None:
+        """A picture; the same one again is nothing new."""
+        if picture.key not in self._recent:
+            self._recent.append(picture.key)
+        if picture.key in self._pictures:
+            self._pictures.move_to_end(picture.key)
+            return
+        self._pictures[picture.key] = picture
+        self._unencoded.append(picture.key)
+        while len(self._pictures) > 1 and self._picture_bytes() > MAX_PICTURE_BYTES:
+            self._drop_picture(next(iter(self._pictures)))
+
+    def forget(self, file_id: str) -> None:
+        """Drop an utterance or a picture; an unknown one is no error."""
+        self._utterances.pop(file_id, None)
+        self._shown_before.pop(file_id, None)
+        if self._current == file_id:
+            self._current = None
+        self._drop_picture(file_id)
+
+    def answered(self) -> None:
+        """What came so far belongs to the past."""
+        self._recent.clear()
+        self._current = None
+
+    def samples(self, item_id: str) -> int:
+        """How much was heard of an utterance."""
+        utterance = self._utterances.get(item_id)
+        return utterance.samples if utterance else 0
+
+    def _picture_bytes(self) -> int:
+        return sum(len(picture.data) for picture in self._pictures.values())
+
+    def _drop_picture(self, key: str) -> None:
+        self._pictures.pop(key, None)
+        for keys in (self._unencoded, self._recent):
+            if key in keys:
+                keys.remove(key)
+
+    # --- encoding -----------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Encode a little of what waits; False when nothing does."""
+        for utterance in list(self._utterances.values()):
+            if utterance.waiting:
+                utterance.encode(ENCODE_SAMPLES)
+                return True
+        if self._unencoded:
+            self.encode_picture(self._unencoded.pop(0))
+            return True
+        return False
+
+    def end(self, item_id: str) -> None:
+        """Take an utterance as over."""
+        utterance = self._utterances.get(item_id)
+        if utterance is not None:
+            utterance.encode(utterance.samples)
+            utterance.end()
+
+    def encode_picture(self, key: str) -> Tensor | None:
+        """The soft tokens of a picture; None when it is not held.
+
+        Raises:
+            EngineError: It cannot be decoded.
+        """
+        picture = self._pictures.get(key)
+        if picture is None:
+            return None
+        side_px = self._sides_px[picture.detail]
+        known = self._adapter.pictures.cached(key, side_px)
+        return known if known is not None else self._adapter.pictures.encode(key, decode(picture), side_px)
+
+    # --- what prompts ask for -----------------------------------------------------------------------------
+
+    def clips(self, item_id: str) -> Sequence[Sequence[Token]] | None:
+        """See ``prompt.Media``."""
+        utterance = self._utterances.get(item_id)
+        return None if utterance is None else [clip for clip in utterance.tokens() if clip] or None
+
+    def open_clips(self, item_id: str) -> Sequence[Sequence[Token]] | None:
+        """Like ``clips``, as far as more speech changes nothing."""
+        utterance = self._utterances.get(item_id)
+        return None if utterance is None else utterance.tokens(open_end=True)
+
+    def picture(self, key: str) -> Sequence[Token] | None:
+        """See ``prompt.Media``."""
+        picture = self._pictures.get(key)
+        if picture is None:
+            return None
+        side_px = self._sides_px[picture.detail]
+        return [PictureToken(key, side_px, place) for place in range(self._adapter.pictures.tokens)]
+
+    def shown_before(self, item_id: str) -> Sequence[str]:
+        """See ``prompt.Media``."""
+        return self._shown_before.get(item_id, ())
+
+    def arriving(self, known: Collection[str]) -> list[tuple[str, bool]]:
+        """The utterance being heard behind what was shown before it, as ``PromptBuilder.open`` wants them.
+
+        Args:
+            known: File ids that messages name already; an utterance among them has arrived.
+        """
+        item_id = self._current
+        if item_id is None or item_id in known:
+            return []
+        shown = [key for key in self.shown_before(item_id) if key in self._pictures]
+        return [*((key, True) for key in shown), (item_id, False)]
+
+    def embed(self, tokens: Sequence[Token]) -> Embedded:
+        """Tokens as the decoder takes them.
+
+        Raises:
+            EngineError: A picture cannot be decoded.
+        """
+        runs = [self._embed_run(kind, list(run)) for kind, run in groupby(tokens, key=_run_key)]
+        return Embedded(
+            torch.cat([run.embeddings for run in runs]), torch.cat([run.per_layer for run in runs])
+        )
+
+    def _embed_run(self, key: object, run: list[Token]) -> Embedded:
+        embedder = self._adapter.embedder
+        if isinstance(run[0], int):
+            return embedder.tokens([token for token in run if isinstance(token, int)])
+        if isinstance(run[0], AudioToken):
+            audio = [token for token in run if isinstance(token, AudioToken)]
+            utterance = self._utterances.get(run[0].item_id)
+            if utterance is None:
+                raise EngineError("Speech was taken away while it was listened to.")
+            return embedder.audio(utterance.soft(audio))
+        if isinstance(run[0], PictureToken):
+            soft = self.encode_picture(run[0].key)
+            if soft is None:
+                raise EngineError("A picture was taken away while it was looked at.")
+            places = [token.place for token in run if isinstance(token, PictureToken)]
+            return embedder.picture(soft[places])
+        return embedder.audio_padding(len(run))
+
+
+def _run_key(token: Token) -> object:
+    """Equal for tokens that are embedded in one go."""
+    if isinstance(token, AudioToken):
+        return token.item_id
+    if isinstance(token, PictureToken):
+        return token.key, token.side_px
+    return type(token)
+
+
+def decode(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The pixels of a picture, BGR.
+
+    Raises:
+        EngineError: It cannot be decoded.
+    """
+    pixels = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise EngineError("The picture cannot be decoded.", code="invalid_image")
+    return np.asarray(pixels, np.uint8)
