@@ -87,8 +87,11 @@ class PromptCounter:
 
     def tools(self, tools: Sequence[ToolSpec]) -> int:
         """Tokens of the tools' signatures and examples: what they add to a head without tools."""
-        without = self._writer.count_tokens(head(self._standing, (), self._standing))
-        return self._writer.count_tokens(head(self._standing, tools, self._standing)) - without
+        # As in a session with instructions of its own, which is told again how to call; one without them is
+        # counted about a hundred tokens high.
+        own = f"{self._standing} …"
+        without = self._writer.count_tokens(head(own, (), self._standing))
+        return self._writer.count_tokens(head(own, tools, self._standing)) - without
 
 
 class EmbeddedConversation:

@@ -107,7 +107,31 @@ EXAMPLES = (
 )
 
 
+REMINDERS = (
+    Example("Hey, do you have the time?", "get_time()", "get_time"),
+    Example("I had such a nice day.", "I'm glad to hear that. What was the best part?"),
+    Example(
+        "Start a timer, twenty minutes for the bread.",
+        'set_timer(seconds=20 * 60, label="bread")',
+        "set_timer",
+    ),
+    Example("And what's 9 times 14?", 'calculate(expression="9 * 14")', "calculate"),
+    Example(
+        "Please note that the plumber comes on Monday.",
+        'remember(fact="The plumber comes on Monday.")',
+        "remember",
+    ),
+)
+"""A few more, for behind a client's own instructions, which would else be all that the model still minds."""
+
+
 def examples_for(tools: Collection[ToolSpec]) -> list[Example]:
     """The exchanges that fit the tools at hand: those that call one of them, and those that call none."""
     names = {tool.name for tool in tools}
     return [example for example in EXAMPLES if example.tool is None or example.tool in names]
+
+
+def reminders_for(tools: Collection[ToolSpec]) -> list[Example]:
+    """The few that stand behind a client's own instructions; none where nothing can be called."""
+    names = {tool.name for tool in tools}
+    return [example for example in REMINDERS if names and (example.tool is None or example.tool in names)]

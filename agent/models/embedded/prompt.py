@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 
 from hearsight.agent.messages import blocks, is_interrupted
 from hearsight.agent.models.base import GenerateRequest
-from hearsight.agent.models.embedded.examples import examples_for
+from hearsight.agent.models.embedded.examples import examples_for, reminders_for
 from hearsight.agent.models.embedded.tokens import Prompt, Special
 from hearsight.tools.arguments import identifier
 from hearsight.tools.calls import ToolSpec
@@ -40,6 +40,8 @@ You can call these functions:
 When one of them is needed to do what the user wants, answer with the call alone, in one line. In all other \
 cases, talk: greetings, feelings, opinions, advice and general knowledge need no function."""
 
+REMINDER = """\
+Functions are called as before: when one is needed, answer with the call alone; else, talk."""
 MORE_TOOLS = """\
 You can call these functions, too, in the same way:
 {signatures}"""
@@ -69,9 +71,13 @@ def head(instructions: str, tools: Sequence[ToolSpec], standing: str = "") -> Pr
     if declared := [tool for tool in tools if tool.client]:
         signatures = "\n".join(signature(tool) for tool in declared)
         own.append((MORE_TOOLS if len(declared) < len(tools) else WITH_TOOLS).format(signatures=signatures))
-    common = common_head(standing, [tool for tool in tools if not tool.client])
-    own_text = "\n\n".join(part for part in own if part)
-    return [*common, *(_turn("system", own_text) if own_text else ())]
+    built_in = [tool for tool in tools if not tool.client]
+    pieces = [*common_head(standing, built_in)]
+    if any(own):
+        pieces += _turn("system", "\n\n".join(part for part in [*own, REMINDER if tools else ""] if part))
+        for example in reminders_for(built_in):
+            pieces += _turn("user", example.said) + _turn("assistant", example.answer)
+    return pieces
 
 
 def render(request: GenerateRequest, standing: str = "") -> Prompt:

@@ -17,10 +17,11 @@ from hearsight.agent.messages import (
     text_block,
 )
 from hearsight.agent.models.base import GenerateRequest
-from hearsight.agent.models.embedded.examples import EXAMPLES, examples_for
+from hearsight.agent.models.embedded.examples import EXAMPLES, REMINDERS, examples_for, reminders_for
 from hearsight.agent.models.embedded.prompt import (
     ANSWER,
     INTERRUPTED,
+    REMINDER,
     context_pieces,
     head,
     message_pieces,
@@ -92,6 +93,15 @@ def test_what_a_client_sets_stands_behind_what_all_sessions_share() -> None:
     assert "Be brief." not in text(own[len(standing) :])
 
 
+def test_behind_a_clients_own_instructions_it_is_shown_again_how_to_call() -> None:
+    standing = head("Be brief.", SPECS, "Be brief.")
+    own = text(head("Be a pirate.", SPECS, "Be brief.")[len(standing) :])
+    assert own.index("Be a pirate.") < own.index(REMINDER) < own.index("get_time()")
+    assert REMINDER not in text(head("Be a pirate.", (), "Be brief."))
+    assert {example.tool for example in reminders_for(SPECS)} > {None, "get_time"}
+    assert reminders_for(()) == []
+
+
 def test_the_standing_instructions_are_told_once() -> None:
     assert text(head("Be brief.", SPECS, "Be brief.")).count("Be brief.") == 1
 
@@ -111,7 +121,7 @@ def test_examples_are_those_of_the_tools_at_hand() -> None:
 
 def test_every_example_is_right() -> None:
     parameters = {spec.name: list(spec.parameters["properties"]) for spec in SPECS}
-    for example in EXAMPLES:
+    for example in (*EXAMPLES, *REMINDERS):
         if example.tool is None:
             assert "(" not in example.answer
             continue
