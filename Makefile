@@ -17,9 +17,8 @@ test: $(VENV)/.dev  ## Run all tests
 	$(BIN)/hearsight models pull
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types $(VENV)/.dev  ## Lint, types, and all tests with coverage
-	$(BIN)/hearsight models pull
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+check: lint types  ## Lint, types, and `make test` with coverage
+	$(MAKE) test ARGS="--cov --cov-report=term:skip-covered $(ARGS)"
 	$(BIN)/python -m coverage report --include='streams/*' --fail-under=90 --format=total
 	$(BIN)/python -m coverage report --include='agent/*' --fail-under=90 --format=total
 
