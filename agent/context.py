@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -97,6 +97,10 @@ class Context:
         utterance = self._pending.get(item_id)
         return utterance.samples if utterance else 0
 
+    def is_being_heard(self, item_id: str) -> bool:
+        """Whether an utterance is neither an item yet nor taken for one."""
+        return item_id in self._pending and self._find(item_id) is None
+
     # --- what the user says -------------------------------------------------------------------------------
 
     def hear(self, item_id: str, samples: int) -> None:
@@ -118,6 +122,24 @@ class Context:
                 content.append(audio_block(item_id, utterance.samples))
             if content and self._find(item_id) is None:
                 self._entries.append(Entry(human(item_id, content), generation, assumed=True))
+
+    def upcoming(self, item_id: str, transcript: str, captions: Mapping[str, str]) -> list[BaseMessage]:
+        """The messages as `for_model` gives them if what is being heard were said with these words.
+
+        Args:
+            item_id: The utterance.
+            transcript: What was said in it so far.
+            captions: What its pictures show, by key; those without one are left out.
+        """
+        utterance = self._pending.get(item_id, Utterance())
+        pictures = [image_block(key, captions[key]) for key in utterance.pictures or () if key in captions]
+        speech = audio_block(item_id, utterance.samples, transcript)
+        return [*self.for_model(), human(item_id, [*pictures, speech])]
+
+    def pictures_of(self, item_id: str) -> tuple[str, ...]:
+        """Keys of the pictures that belong to an utterance that is no item yet."""
+        utterance = self._pending.get(item_id)
+        return tuple(utterance.pictures or ()) if utterance else ()
 
     def forget(self, item_id: str) -> None:
         """The utterance came to nothing."""

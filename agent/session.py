@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import structlog
+from langchain_core.messages import BaseMessage
 
 from hearsight.agent.answer import Answer
+from hearsight.agent.anticipation import Anticipation
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
 from hearsight.agent.graph import Graph, build_graph
@@ -141,8 +143,14 @@ class HearsightAgentSession:
         self._config = SessionConfig()
         self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
-        self._prefill: asyncio.Task[None] | None = None
-        self._closed = False
+        self._anticipation = Anticipation(
+            self._conversation,
+            self._context,
+            self._transcripts,
+            self._anticipated,
+            reads=not agent.engine.capabilities.audio,
+            session_id=session_id,
+        )
 
     @property
     def context(self) -> Context:
@@ -154,14 +162,21 @@ class HearsightAgentSession:
     def configure(self, config: SessionConfig) -> None:
         """Take over instructions, tools and voice, and warm the model with them."""
         self._config = config
-        self._warm()
+        self._anticipation.warm()
 
     def hear(self, item_id: str, samples: Samples) -> None:
-        """More of an utterance, 16 kHz; its beginning is the time to warm the model with what came before."""
-        if not self._context.heard_samples(item_id):
-            self._warm()
+        """More of an utterance, 16 kHz."""
         self._context.hear(item_id, samples.size)
         self._conversation.hear(item_id, samples)
+        self._anticipation.hear(item_id, samples.size)
+
+    def lull(self, item_id: str) -> None:
+        """The user has fallen silent, perhaps for good."""
+        self._anticipation.lull(item_id)
+
+    def resumed(self, item_id: str) -> None:
+        """The user went on after a lull."""
+        self._anticipation.resumed(item_id)
 
     def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None:
         """A picture that belongs to the utterance being spoken; at the last moment, the answer waits."""
@@ -226,12 +241,13 @@ class HearsightAgentSession:
         try:
             turn = self._turn(request, confirmed)
             answer = turn.answer
-            async with aclosing(self._events(turn)) as events:
-                async for event in events:
-                    yield event
-                    # Only now has the session taken it: what it never got stands in no context.
-                    if isinstance(event, AnswerText | AnswerSpeech):
-                        turn.record.add_text(event.item_id, event.text, event.generation)
+            with self._anticipation.suspended():
+                async with aclosing(self._events(turn)) as events:
+                    async for event in events:
+                        yield event
+                        # Only now has the session taken it: what it never got stands in no context.
+                        if isinstance(event, AnswerText | AnswerSpeech):
+                            turn.record.add_text(event.item_id, event.text, event.generation)
         except HearsightError as error:
             yield AnswerFailed(request.generation, error.code, error.message)
         except ToolError as error:
@@ -267,10 +283,7 @@ class HearsightAgentSession:
 
     async def aclose(self) -> None:
         """Stop everything that belongs to the session; idempotent."""
-        self._closed = True
-        if self._prefill is not None:
-            self._prefill.cancel()
-            await asyncio.gather(self._prefill, return_exceptions=True)
+        await self._anticipation.aclose()
         await self._timers.aclose()
         await self._tool_runs.aclose()
         await self._transcripts.aclose()
@@ -318,21 +331,10 @@ class HearsightAgentSession:
             self._tools = (tools, registry)
         return registry
 
-    def _warm(self) -> None:
-        """Let the model read the conversation so far while the user is speaking."""
-        if self._closed or (self._prefill is not None and not self._prefill.done()):
-            return
-        self._prefill = asyncio.create_task(self._fill())
-
-    async def _fill(self) -> None:
-        try:
-            tools = self._registry(self._config.tools).specs() if self._config.tool_choice != "none" else ()
-            await self._conversation.prefill(
-                GenerateRequest(tuple(self._context.for_model()), self._instructions(None), tools)
-            )
-        except (HearsightError, ToolError) as error:
-            # Nothing is lost but time: the answer reports what is wrong, if it still is.
-            _log.warning("prefill failed", session_id=self._session_id, reason=error.message)
+    def _anticipated(self, messages: Sequence[BaseMessage]) -> GenerateRequest:
+        """What an answer to these messages would ask of the model."""
+        tools = self._registry(self._config.tools).specs() if self._config.tool_choice != "none" else ()
+        return GenerateRequest(tuple(messages), self._instructions(None), tools)
 
     @staticmethod
     def _announcer(host: Host) -> Callable[[Timer], Any]:

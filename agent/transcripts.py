@@ -31,13 +31,23 @@ class Transcripts:
         Raises:
             EngineError: It could not be found out; the next who asks tries again.
         """
+        return await asyncio.shield(self.begin(file_id))
+
+    async def peek(self, file_id: str) -> str | None:
+        """What was said in an utterance; None if it was revised meanwhile, or could not be found out."""
+        task = self.begin(file_id)
+        await asyncio.wait([task])
+        return None if task.cancelled() or task.exception() is not None else task.result().text
+
+    def begin(self, file_id: str) -> asyncio.Task[Transcription]:
+        """Set out to find out what was said in an utterance, for whoever will ask."""
         task = self._tasks.get(file_id)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.create_task(self._run(file_id), name=f"transcribe {file_id}")
             self._tasks[file_id] = task
             while len(self._tasks) > MAX_REMEMBERED:
                 self._tasks.popitem(last=False)[1].cancel()
-        return await asyncio.shield(task)
+        return task
 
     def revise(self, file_id: str) -> None:
         """There is more of the utterance, or it is gone: what was found out no longer holds."""

@@ -798,6 +798,20 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True)
+class Lull:
+    """The user has fallen silent, perhaps for good: find out what was said so far, and read it."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The user went on after a lull: what was found out of the utterance is not all."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class See:
     """A picture that belongs to the turn being spoken: encode and prefill it now."""
 
@@ -870,6 +884,8 @@ Command: TypeAlias = (
     Configure
     | EstimateEndpoint
     | Hear
+    | Lull
+    | Resumed
     | See
     | Forget
     | Transcribe

@@ -40,6 +40,14 @@ class AgentSession(Protocol):
         """More of an utterance, 16 kHz, as it arrives."""
         ...
 
+    def lull(self, item_id: str) -> None:
+        """The user has fallen silent, perhaps for good: all that was heard may be all that is said."""
+        ...
+
+    def resumed(self, item_id: str) -> None:
+        """The user went on after a lull."""
+        ...
+
     def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None:
         """A picture that belongs to the utterance being spoken; at the last moment, the answer waits."""
         ...

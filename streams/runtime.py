@@ -44,10 +44,12 @@ from hearsight.streams.events import (
     InsertItem,
     Item,
     KeepHeard,
+    Lull,
     Output,
     Picture,
     RemoveItem,
     ResponseRequest,
+    Resumed,
     See,
     SessionConfig,
     StartResponse,
@@ -256,6 +258,10 @@ class SessionRuntime:
         match command:
             case Hear():
                 agent.hear(command.item_id, command.samples)
+            case Lull():
+                agent.lull(command.item_id)
+            case Resumed():
+                agent.resumed(command.item_id)
             case See():
                 agent.see(command.item_id, command.picture, last_moment=command.last_moment)
             case Forget():

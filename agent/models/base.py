@@ -146,8 +146,28 @@ class Conversation(Protocol):
         """
         ...
 
-    async def prefill(self, request: GenerateRequest) -> None:
-        """Warm the cache with all of a request but its answer, which is about to be asked for."""
+    async def overhear(self, item_id: str) -> str | None:
+        """What was said so far in an utterance that goes on, for reading ahead.
+
+        Returns:
+            The text, the last word of which may be cut off; None where finding out would keep others waiting,
+            or where the engine hears for itself.
+
+        Raises:
+            EngineError: It could not be found out.
+        """
+        ...
+
+    async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
+        """Warm the cache with all of a request but its answer, which may be asked for at any moment.
+
+        Args:
+            request: The conversation so far.
+            unfinished: Its last message is still being spoken.
+
+        Raises:
+            EngineError: The model failed.
+        """
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:

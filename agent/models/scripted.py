@@ -194,7 +194,11 @@ class ScriptedConversation:
             self._captions[file_id] = self.engine.next_caption()
         return self._captions[file_id]
 
-    async def prefill(self, request: GenerateRequest) -> None:
+    async def overhear(self, item_id: str) -> str | None:
+        """The script has no half sentences."""
+        return None
+
+    async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
         """Note the request."""
         self.prefilled.append(request)
 

@@ -12,7 +12,9 @@ from hearsight.streams.events import (
     EstimateEndpoint,
     Forget,
     Hear,
+    Lull,
     Picture,
+    Resumed,
     See,
     SpeechStarted,
     SpeechStopped,
@@ -65,6 +67,7 @@ class Listening:
         self._dropped = 0
         self._detector = TurnDetector(
             threshold=detection.threshold if detection else 1.0,
+            lull_samples=ms_to_samples(limits.lull_ms),
             pause_samples=ms_to_samples(limits.speculate_after_ms),
         )
 
@@ -129,6 +132,7 @@ class Listening:
             self._out.ask(Hear(self.utterance.item_id, frame.samples))
             if signal is Signal.RESUMED:
                 self.utterance.sounds_finished = self.utterance.speculated = False
+                self._out.ask(Resumed(self.utterance.item_id))
         elif signal is Signal.SHORT_SPEECH and answering:
             self._out.send(Dropped("speech", 1, "too short to interrupt the answer"))
         return signal
@@ -160,6 +164,11 @@ class Listening:
         self.utterance = Utterance(self._new_id("item"), start, manual=False)
         self._out.send(SpeechStarted(self.utterance.item_id, int(samples_to_ms(start))))
         self._out.ask(Hear(self.utterance.item_id, self._buffer.slice(start, self.clock)))
+
+    def lull(self) -> None:
+        """The user has fallen silent."""
+        assert self.utterance is not None
+        self._out.ask(Lull(self.utterance.item_id))
 
     def ask_endpoint(self) -> None:
         """Ask the end-of-turn model whether this pause is the end."""

@@ -172,6 +172,8 @@ class Session:
                 self._listening.show(self._choose_pictures())
                 if may_interrupt:
                     self._answering.interrupt("turn_detected", now)
+            case Signal.LULL:
+                self._listening.lull()
             case Signal.PAUSE:
                 if self._limits.speculative or (detection is not None and detection.semantic):
                     self._listening.ask_endpoint()

@@ -25,10 +25,12 @@ class Signal(Enum):
     """An utterance began; ``speech_started`` says where."""
     SHORT_SPEECH = "short_speech"
     """Speech ended before it was long enough for an onset."""
+    LULL = "lull"
+    """The user has fallen silent, be it only between two words."""
     PAUSE = "pause"
     """The silence inside the utterance has become long enough to ask whether it is over."""
     RESUMED = "resumed"
-    """The user went on after a pause that was asked about."""
+    """The user went on after a lull."""
     END = "end"
     """The silence is long enough: the utterance is over."""
 
@@ -39,19 +41,22 @@ class TurnDetector:
 
     Attributes:
         threshold: Speech probability from which a frame is speech.
-        pause_samples: Silence after which ``PAUSE`` is signalled, once per silence.
+        lull_samples: Silence after which ``LULL`` is signalled, once per silence.
+        pause_samples: Silence after which ``PAUSE`` is, later than that.
         speech_started: First sample of the speech that led to the onset, or of the run towards one.
         silence_started: First sample after the last speech of the utterance.
     """
 
     threshold: float
+    lull_samples: int
     pause_samples: int
     in_utterance: bool = False
     speech_started: int = 0
     silence_started: int = 0
     _run: int = 0
     """Samples of speech counted towards an onset."""
-    _paused: bool = False
+    _silence: Signal | None = None
+    """The last that was signalled of the silence inside the utterance."""
 
     def feed(
         self, start: int, length: int, probability: float, *, onset_samples: int, end_samples: int
@@ -89,14 +94,17 @@ class TurnDetector:
     def _during(self, end: int, is_speech: bool, end_samples: int) -> Signal | None:
         if is_speech:
             self.silence_started = end
-            resumed, self._paused = self._paused, False
-            return Signal.RESUMED if resumed else None
+            broken, self._silence = self._silence, None
+            return Signal.RESUMED if broken is not None else None
         silence = end - self.silence_started
         if silence >= end_samples:
             self.reset()
             return Signal.END
-        if silence >= self.pause_samples and not self._paused:
-            self._paused = True
+        if silence >= self.lull_samples and self._silence is None:
+            self._silence = Signal.LULL
+            return Signal.LULL
+        if silence >= self.pause_samples and self._silence is Signal.LULL:
+            self._silence = Signal.PAUSE
             return Signal.PAUSE
         return None
 
@@ -105,13 +113,13 @@ class TurnDetector:
         self.in_utterance = True
         self.speech_started = speech_started
         self.silence_started = now
-        self._paused = False
+        self._silence = None
         self._run = 0
 
     def reset(self) -> None:
         """Leave the utterance, or the run towards one."""
         self.in_utterance = False
-        self._paused = False
+        self._silence = None
         self._run = 0
 
     @property

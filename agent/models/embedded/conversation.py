@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from hearsight.agent.ledger import PICTURE_TOKENS, audio_tokens
 from hearsight.agent.media import MediaStore
@@ -15,7 +15,14 @@ from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
 from hearsight.agent.models.embedded.grammar import call_grammar
 from hearsight.agent.models.embedded.hearing import Ear, Hearing
 from hearsight.agent.models.embedded.language_model import GREEDY, Sampling
-from hearsight.agent.models.embedded.prompt import camera_line, context_pieces, head, render, wrapper_pieces
+from hearsight.agent.models.embedded.prompt import (
+    camera_line,
+    context_pieces,
+    head,
+    open_pieces,
+    render,
+    wrapper_pieces,
+)
 from hearsight.agent.models.embedded.seeing import Eye, Seeing
 from hearsight.agent.models.embedded.tokens import Prompt
 from hearsight.streams.events import Detail, Picture, Samples
@@ -45,7 +52,7 @@ class Writer(Protocol):
         """Go on with a prompt."""
         ...
 
-    async def warm(self, prompt: Prompt | str, *, session_id: str) -> None:
+    async def warm(self, prompt: Prompt | str, *, session_id: str, sampling: Sampling = ...) -> None:
         """Read a prompt in advance."""
         ...
 
@@ -160,14 +167,28 @@ class EmbeddedConversation:
         """
         return await self._seeing.caption(file_id)
 
-    async def prefill(self, request: GenerateRequest) -> None:
-        """Read the conversation so far into the KV cache.
+    async def overhear(self, item_id: str) -> str | None:
+        """What was said so far in an utterance that goes on; None while the ear is wanted elsewhere.
+
+        Raises:
+            EngineError: Speech to text failed.
+        """
+        return await self._hearing.overhear(item_id)
+
+    async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
+        """Read the conversation so far into the KV cache, up to where it may go on differently.
 
         Raises:
             EngineError: The language model failed.
         """
+        if unfinished:
+            prompt = open_pieces(request, self._standing)
+        elif request.messages and isinstance(request.messages[-1], HumanMessage):
+            prompt = render(request, self._standing)
+        else:
+            prompt = context_pieces(request, self._standing)
         async with self._writing:
-            await self._writer.warm(context_pieces(request, self._standing), session_id=self._session_id)
+            await self._writer.warm(prompt, session_id=self._session_id, sampling=self._sampling)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """Write the next message.

@@ -38,6 +38,11 @@ _STEP = INPUT_RATE_HZ // 100
 class Ear(Protocol):
     """Writes speech down; `SpeechToText` does."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written down."""
+        ...
+
     def transcribe(self, samples: Samples) -> Awaitable[Transcript]:
         """Write down what was said, from int16 samples at 16 kHz."""
         ...
@@ -96,6 +101,20 @@ class Hearing:
         if utterance.rest_samples:
             texts.append((await self._ear.transcribe(_joined(utterance.rest))).text)
         return Transcription(" ".join(text for text in texts if text), samples / INPUT_RATE_HZ)
+
+    async def overhear(self, item_id: str) -> str | None:
+        """What was said so far in an utterance that goes on; None while the ear is wanted elsewhere.
+
+        Raises:
+            EngineError: Speech to text failed.
+        """
+        utterance = self._utterances.get(item_id)
+        if utterance is None or not self._ear.idle or not all(part.done() for part in utterance.parts):
+            return None
+        texts = [(await part).text for part in utterance.parts]
+        if 0 < utterance.rest_samples < PART_S * INPUT_RATE_HZ:
+            texts.append((await self._ear.transcribe(_joined(utterance.rest))).text)
+        return " ".join(text for text in texts if text)
 
     def forget(self, item_id: str) -> None:
         """Drop an utterance."""

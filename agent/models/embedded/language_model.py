@@ -18,7 +18,12 @@ import structlog
 from hearsight.agent.models.base import Delta, GenerationEnd
 from hearsight.agent.models.embedded.llama_client import LlamaClient
 from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
-from hearsight.agent.models.embedded.slots import Placement, SlotTable, Tokens
+from hearsight.agent.models.embedded.slots import (
+    Placement,
+    SlotTable,
+    Tokens,
+    common_prefix,
+)
 from hearsight.agent.models.embedded.tokens import Prompt, Tokenizer
 from hearsight.streams.errors import EngineError
 
@@ -60,6 +65,7 @@ class LanguageModel:
         self._table = SlotTable(slots, saved_tokens=context_tokens)
         self._freed = asyncio.Condition()
         self._tokenizer: Tokenizer | None = None
+        self._foreseen: dict[str, _Foreseen] = {}
         self._server: Any = None
         self._folder = tempfile.TemporaryDirectory(prefix="hearsight-", ignore_cleanup_errors=True)
         self._client = LlamaClient(Path(self._folder.name) / SOCKET)
@@ -107,39 +113,49 @@ class LanguageModel:
             EngineError: The model failed, or the prompt is longer than its context.
         """
         tokens = self._encode(prompt)
-        request = {
-            "prompt": tokens,
-            "n_predict": max_tokens,
-            "cache_prompt": True,
-            "return_progress": True,  # something to notice a closed iterator by while the prompt is read
-            "return_tokens": True,
-            "temperature": sampling.temperature,
-            "top_k": sampling.top_k,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-            "stop": list(stop),
-        }
+        foreseen = self._foreseen.pop(session_id, None)
+        if foreseen is not None and foreseen.prompt != (tokens, sampling):
+            foreseen = None
+        if grammar is not None or stop or max_tokens < 2:
+            foreseen = None
+        if foreseen is not None:
+            yield foreseen.text
+            tokens = [*tokens, foreseen.token]
+        request: dict[str, Any] = {"n_predict": max_tokens - (foreseen is not None), "stop": list(stop)}
         if grammar is not None:
             request["grammar"] = grammar
         async with self._seat(session_id, tokens) as seat:
-            async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
+            async with aclosing(self._events(request, tokens, sampling, seat)) as events:
                 async for event in events:
-                    seat.follow(event)
                     if text := event.get("content"):
                         yield text
                     if event.get("stop"):
-                        yield _end(event)
+                        yield _end(event, foreseen=foreseen is not None)
             await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
 
-    async def warm(self, prompt: Prompt | str, *, session_id: str) -> None:
+    async def warm(self, prompt: Prompt | str, *, session_id: str, sampling: Sampling = GREEDY) -> None:
         """Prefill a prompt, so that a generation from one that begins with it starts at its end.
+
+        The first token after it comes with that, and is kept in case the next generation is from this very
+        prompt, with this sampling.
 
         Raises:
             EngineError: The model failed, or the prompt is longer than its context.
         """
-        async with aclosing(self.generate(prompt, session_id=session_id, max_tokens=0)) as nothing:
-            async for _ in nothing:
-                pass
+        tokens = self._encode(prompt)
+        foreseen = self._foreseen.get(session_id)
+        if foreseen is not None and foreseen.prompt == (tokens, sampling):
+            return
+        self._foreseen.pop(session_id, None)
+        async with self._seat(session_id, tokens) as seat:
+            if seat.holds_all:
+                return
+            async with aclosing(self._events({"n_predict": 0}, tokens, sampling, seat)) as events:
+                async for event in events:
+                    if event.get("content") and len(event["tokens"]) == 1:
+                        first = _Foreseen((tokens, sampling), event["tokens"][0], event["content"])
+                        self._foreseen[session_id] = first
+            await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
 
     async def begin_with(self, prompt: Prompt | str, *, kept_in: Path) -> None:
         """Have in the KV cache what most sessions begin with: from an earlier run's file, else by prefill.
@@ -164,6 +180,7 @@ class LanguageModel:
 
     def forget(self, session_id: str) -> None:
         """A session has ended; its slot goes to the next one that needs one."""
+        self._foreseen.pop(session_id, None)
         self._table.forget(session_id)
 
     async def aclose(self) -> None:
@@ -190,6 +207,27 @@ class LanguageModel:
             raise EngineError("The language model is not loaded.", code="engine_unavailable")
         return self._tokenizer.encode(prompt)
 
+    async def _events(
+        self, request: dict[str, Any], tokens: list[int], sampling: Sampling, seat: _Seat
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """What the server says while it writes on from a prompt."""
+        body = request | {
+            "prompt": tokens,
+            "id_slot": seat.slot,
+            "cache_prompt": True,
+            "return_progress": True,  # something to notice a closed iterator by while the prompt is read
+            "return_tokens": True,
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+        }
+        seat.ask()
+        async with aclosing(self._client.complete(body)) as events:
+            async for event in events:
+                seat.follow(event)
+                yield event
+
     @asynccontextmanager
     async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[_Seat]:
         """A slot for a prompt, with as much of it in its KV cache as there is anywhere."""
@@ -199,6 +237,7 @@ class LanguageModel:
         seat = _Seat(placement.slot, tokens)
         try:
             await self._prepare(placement)
+            seat.find(self._table.held(placement.slot))
             yield seat
         finally:
             self._table.release(seat.slot, seat.held)
@@ -253,18 +292,32 @@ def _keep(file: Path, kept: Path) -> None:
 
 
 class _Seat:
-    """A slot in use, and what its KV cache holds as far as the server has said: at first, nothing sure."""
+    """A slot in use, and what its KV cache holds for sure."""
 
     def __init__(self, slot: int, prompt: list[int]) -> None:
         self.slot = slot
         self._prompt = prompt
         self._read = 0
-        self._written: list[int] = []
+        self._written: Tokens = []
+
+    def find(self, held: Tokens) -> None:
+        """Take note of what is in the slot before anything is asked of the server."""
+        self._read = common_prefix(held, self._prompt)
+        self._written = held[self._read :]
+
+    def ask(self) -> None:
+        """The server is asked: of what it holds, it keeps as far as the prompt agrees."""
+        self._written = []
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether the whole prompt is in the cache."""
+        return self._read == len(self._prompt)
 
     @property
     def held(self) -> list[int]:
         """Tokens in the cache: what has been read of the prompt, and what was written after it."""
-        return self._prompt[: self._read] + self._written
+        return [*self._prompt[: self._read], *self._written]
 
     def follow(self, event: dict[str, Any]) -> None:
         """Take note of an event of the server."""
@@ -273,13 +326,22 @@ class _Seat:
             self._read = int(progress["processed"])
         else:
             self._read = len(self._prompt)
-            self._written.extend(event.get("tokens", ()))
+            self._written = [*self._written, *event.get("tokens", ())]
 
 
-def _end(event: dict[str, Any]) -> GenerationEnd:
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """The token that comes first after a prompt that was read in advance."""
+
+    prompt: tuple[list[int], Sampling]
+    token: int
+    text: str
+
+
+def _end(event: dict[str, Any], *, foreseen: bool) -> GenerationEnd:
     return GenerationEnd(
         reason="length" if event.get("stop_type") == "limit" else "stop",
-        prompt_tokens=int(event["tokens_evaluated"]),
+        prompt_tokens=int(event["tokens_evaluated"]) - foreseen,
         cached_tokens=int(event["timings"]["cache_n"]),
-        output_tokens=int(event["tokens_predicted"]),
+        output_tokens=int(event["tokens_predicted"]) + foreseen,
     )

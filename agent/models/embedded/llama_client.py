@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
+import aiohttp
 
 from hearsight.streams.errors import EngineError
 
 TIMEOUT_S = 120.0
 """The server says something after every batch of a prompt and every token; silent for this long, it hangs."""
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+"""The last event repeats the prompt."""
 
 _FAILED = "The language model failed while writing; please try again."
 
@@ -21,13 +23,8 @@ class LlamaClient:
     """A client of one server."""
 
     def __init__(self, socket: Path) -> None:
-        # A connection that is kept is sometimes closed by the server just as it is used again.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits),
-            base_url="http://llama",
-            timeout=TIMEOUT_S,
-        )
+        self._socket = socket
+        self._http: aiohttp.ClientSession | None = None
 
     async def complete(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Run a completion; closing the iterator ends it.
@@ -42,17 +39,17 @@ class LlamaClient:
             EngineError: The server failed, or the prompt is too long for it.
         """
         try:
-            async with self._http.stream("POST", "/completion", json=body | {"stream": True}) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise _error((await response.aread()).decode("utf-8", "replace"))
-                async for line in response.aiter_lines():
-                    if not line.startswith("data: "):
+            async with self._session().post("/completion", json=body | {"stream": True}) as response:
+                if not response.ok:
+                    raise _error(await response.text())
+                async for line in response.content:
+                    if not line.startswith(b"data: "):
                         continue
-                    event = json.loads(line.removeprefix("data: "))
+                    event = json.loads(line.removeprefix(b"data: "))
                     if "error" in event:
                         raise _error(json.dumps(event))
                     yield event
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineError(_FAILED) from error
 
     async def move(self, action: Literal["save", "restore"], slot: int, file: str) -> int:
@@ -64,16 +61,30 @@ class LlamaClient:
         Raises:
             EngineError: It could not be done: the disk is full, or the cache is.
         """
+        url = f"/slots/{slot}?action={action}"
         try:
-            response = await self._http.post(f"/slots/{slot}?action={action}", json={"filename": file})
-            response.raise_for_status()
-        except httpx.HTTPError as error:
+            async with self._session().post(url, json={"filename": file}, raise_for_status=True) as response:
+                moved = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineError("The language model's memory of a conversation could not be moved.") from error
-        return int(response.json()["n_saved" if action == "save" else "n_restored"])
+        return int(moved["n_saved" if action == "save" else "n_restored"])
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None or self._http.closed:
+            # A connection that is kept is sometimes closed by the server just as it is used again.
+            connector = aiohttp.UnixConnector(str(self._socket), force_close=True, limit=0)
+            self._http = aiohttp.ClientSession(
+                "http://llama",
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=None, sock_read=TIMEOUT_S),
+                read_bufsize=MAX_EVENT_BYTES,
+            )
+        return self._http
 
 
 def _error(reason: str) -> EngineError:

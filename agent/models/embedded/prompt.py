@@ -91,6 +91,12 @@ def context_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
     return [*head(request.instructions, request.tools, standing), *conversation]
 
 
+def open_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
+    """The prompt of a request whose last message is still being spoken, up to the last word that is sure."""
+    *pieces, words, _, _ = context_pieces(request, standing)  # the last two close the message
+    return [*pieces, str(words).rpartition(" ")[0]]
+
+
 def message_pieces(message: BaseMessage) -> Prompt:
     """One message with its wrapper."""
     return _turn(_role(message), *_contents(message), *_notes(message))

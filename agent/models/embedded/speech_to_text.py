@@ -83,6 +83,12 @@ class SpeechToText:
         self._language = language
         self._whisper: Whisper | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speech-to-text")
+        self._asked = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written down, or waits to be."""
+        return not self._asked
 
     async def load(self) -> None:
         """Load the model and run it once, so that the first utterance does not wait for either.
@@ -102,7 +108,11 @@ class SpeechToText:
             EngineError: The model cannot be loaded or fails.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._transcribe, samples)
+        self._asked += 1
+        try:
+            return await loop.run_in_executor(self._executor, self._transcribe, samples)
+        finally:
+            self._asked -= 1
 
     async def aclose(self) -> None:
         """Let the utterance that is being computed finish, drop those that wait, and free the model."""

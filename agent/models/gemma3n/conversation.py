@@ -91,7 +91,11 @@ class Gemma3nConversation:
         """Drop an utterance (by item id) or a picture (by key)."""
         self._media.forget(file_id)
 
-    async def prefill(self, request: GenerateRequest) -> None:
+    async def overhear(self, item_id: str) -> str | None:
+        """Nothing: this engine hears for itself."""
+        return None
+
+    async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
         """Read the conversation so far; returns once it is read, or an answer is asked for."""
         self._expected = request
         self._wake()

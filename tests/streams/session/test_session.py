@@ -42,6 +42,7 @@ from hearsight.streams.events import (
     ItemRetrieved,
     ItemTruncated,
     KeepHeard,
+    Lull,
     OutputCleared,
     OutputItemDone,
     OutputItemStarted,
@@ -51,6 +52,7 @@ from hearsight.streams.events import (
     RemoveItem,
     ResponseEnded,
     ResponseStarted,
+    Resumed,
     RetrieveItem,
     See,
     ServerCallFinished,
@@ -142,6 +144,23 @@ class TestSpokenTurn:
         assert AudioCommitted not in kinds(driver.outputs)
         driver.estimate(0.9)
         assert AudioCommitted in kinds(driver.outputs)
+
+    def test_every_moment_of_silence_is_told_and_where_the_user_goes_on(self):
+        driver = SessionDriver()
+        driver.speech(1_000)
+        driver.silence(64)
+        driver.speech(320)
+        driver.silence(160)
+        told = [command for command in driver.commands if isinstance(command, Lull | Resumed)]
+        item_id = driver.last(Hear).item_id
+        assert told == [Lull(item_id), Resumed(item_id), Lull(item_id)]
+        assert len(driver.all(EstimateEndpoint)) == 1, "the first was too short to ask"
+
+    def test_a_lull_is_told_after_all_that_was_heard(self):
+        driver = SessionDriver()
+        driver.speech(1_000)
+        driver.silence(64)
+        assert [type(command) for command in driver.commands[-2:]] == [Hear, Lull]
 
     def test_a_stale_estimate_counts_for_nothing(self):
         driver = SessionDriver()

@@ -18,13 +18,13 @@ def run(detector, probabilities, *, onset_ms=96, end_ms=300, start=0):
 
 
 def detector(**changes):
-    return TurnDetector(**{"threshold": 0.5, "pause_samples": 128 * 16, **changes})
+    return TurnDetector(**{"threshold": 0.5, "lull_samples": 64 * 16, "pause_samples": 128 * 16, **changes})
 
 
 def test_speech_then_silence_is_one_utterance():
     turn = detector()
     signals = run(turn, [0.0] * 5 + [0.9] * 10 + [0.0] * 12)
-    assert signals == [(7, Signal.ONSET), (18, Signal.PAUSE), (24, Signal.END)]
+    assert signals == [(7, Signal.ONSET), (16, Signal.LULL), (18, Signal.PAUSE), (24, Signal.END)]
 
 
 def test_onset_points_back_to_where_the_speech_began():
@@ -56,7 +56,25 @@ def test_speech_above_the_lower_threshold_goes_on():
 def test_going_on_after_a_pause_is_signalled_once_and_asks_again():
     turn = detector()
     signals = run(turn, [0.9] * 5 + [0.0] * 5 + [0.9] * 3 + [0.0] * 5)
-    assert signals == [(2, Signal.ONSET), (8, Signal.PAUSE), (10, Signal.RESUMED), (16, Signal.PAUSE)]
+    assert signals == [
+        (2, Signal.ONSET),
+        (6, Signal.LULL),
+        (8, Signal.PAUSE),
+        (10, Signal.RESUMED),
+        (14, Signal.LULL),
+        (16, Signal.PAUSE),
+    ]
+
+
+def test_a_moment_of_silence_is_a_lull_and_no_pause():
+    turn = detector()
+    signals = run(turn, [0.9] * 5 + [0.0] * 3 + [0.9] * 3)
+    assert signals == [(2, Signal.ONSET), (6, Signal.LULL), (8, Signal.RESUMED)]
+
+
+def test_a_lull_as_long_as_a_pause_comes_a_frame_before_it():
+    turn = detector(lull_samples=128 * 16)
+    assert run(turn, [0.9] * 5 + [0.0] * 5)[1:] == [(8, Signal.LULL), (9, Signal.PAUSE)]
 
 
 def test_silence_is_counted_from_the_last_speech():
@@ -82,20 +100,23 @@ def test_begin_enters_an_utterance_without_onset():
 )
 def test_signals_come_in_an_order_that_makes_sense(probabilities, onset_ms, end_ms, threshold):
     turn = detector(threshold=threshold)
-    inside = paused = False
+    inside = lulled = paused = False
     for _, signal in run(turn, probabilities, onset_ms=onset_ms, end_ms=end_ms):
         match signal:
             case Signal.ONSET:
                 assert not inside
-                inside, paused = True, False
+                inside, lulled, paused = True, False, False
             case Signal.SHORT_SPEECH:
                 assert not inside
+            case Signal.LULL:
+                assert inside and not lulled
+                lulled = True
             case Signal.PAUSE:
-                assert inside and not paused
+                assert inside and lulled and not paused
                 paused = True
             case Signal.RESUMED:
-                assert inside and paused
-                paused = False
+                assert inside and lulled
+                lulled = paused = False
             case Signal.END:
                 assert inside
                 inside = False

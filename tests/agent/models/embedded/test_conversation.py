@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ class Parrot:
         finally:
             self.active -= 1
 
-    async def warm(self, prompt: Prompt | str, *, session_id: str) -> None:
+    async def warm(self, prompt: Prompt | str, *, session_id: str, sampling: Sampling = GREEDY) -> None:
         self.active += 1
         self.most_active = max(self.active, self.most_active)
         await asyncio.sleep(0)
@@ -81,6 +82,8 @@ class Parrot:
 
 
 class Ear:
+    idle = True
+
     async def transcribe(self, samples: Samples) -> Transcript:
         return Transcript(f"{samples.size} samples", samples.size / 16_000, 0.0, 0.0)
 
@@ -128,11 +131,33 @@ async def test_closing_stops_it(conversation: EmbeddedConversation, parrot: Parr
     assert await words(conversation)
 
 
-async def test_what_is_known_is_read_in_advance(conversation: EmbeddedConversation, parrot: Parrot) -> None:
+async def test_what_will_be_asked_is_read_in_advance(
+    conversation: EmbeddedConversation, parrot: Parrot
+) -> None:
     await conversation.prefill(REQUEST)
-    assert parrot.warmed == [context_pieces(REQUEST)]
     await words(conversation)
-    assert list(parrot.prompts[0])[: len(parrot.warmed[0])] == parrot.warmed[0]
+    assert parrot.warmed == parrot.prompts == [render(REQUEST)]
+
+
+async def test_what_the_user_will_reply_to_is_read_without_an_answer_to_it(
+    conversation: EmbeddedConversation, parrot: Parrot
+) -> None:
+    request = replace(REQUEST, messages=(*REQUEST.messages, AIMessage("Hello.")))
+    await conversation.prefill(request)
+    assert parrot.warmed == [context_pieces(request)]
+
+
+async def test_half_a_sentence_is_read_up_to_the_last_sure_word(
+    conversation: EmbeddedConversation, parrot: Parrot
+) -> None:
+    conversation.hear("u", np.zeros(1600, dtype=np.int16))
+    overheard = await conversation.overhear("u")
+    assert overheard == "1600 samples" and await conversation.overhear("v") is None
+    request = replace(REQUEST, messages=(human("u", [audio_block("u", 1600, overheard)]),))
+    await conversation.prefill(request, unfinished=True)
+    assert parrot.warmed[0][-1] == "1600"
+    whole = list(context_pieces(request))
+    assert parrot.warmed[0][:-1] == whole[:-3] and whole[-3] == overheard
 
 
 async def test_a_session_writes_one_thing_at_a_time(

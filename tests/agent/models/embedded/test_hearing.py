@@ -31,6 +31,7 @@ class CountingEar:
     def __init__(self) -> None:
         self.given: list[int] = []
         self.fails = False
+        self.idle = True
 
     async def transcribe(self, samples: Samples) -> Transcript:
         await asyncio.sleep(0)
@@ -65,6 +66,36 @@ async def test_what_lies_before_a_pause_is_written_down_meanwhile() -> None:
     heard = await hearing.transcribe("a")
     assert sum(ear.given) == (PART_S + 2.5) * INPUT_RATE_HZ
     assert heard.text == " ".join(map(str, ear.given))
+
+
+async def test_half_an_utterance_can_be_overheard() -> None:
+    ear = CountingEar()
+    hearing = Hearing(ear)
+    assert await hearing.overhear("a") is None
+    feed(hearing, "a", speech(1))
+    assert await hearing.overhear("a") == "16000"
+    feed(hearing, "a", speech(1))
+    assert (await hearing.transcribe("a")).text == "32000", "and is not cut there"
+
+
+async def test_nothing_is_overheard_while_the_ear_is_wanted_elsewhere() -> None:
+    ear = CountingEar()
+    ear.idle = False
+    hearing = Hearing(ear)
+    feed(hearing, "a", speech(1))
+    assert await hearing.overhear("a") is None and ear.given == []
+
+
+async def test_of_a_long_utterance_what_is_written_down_already_is_overheard() -> None:
+    ear = CountingEar()
+    hearing = Hearing(ear)
+    feed(hearing, "a", np.concatenate([speech(PART_S), silence(0.5), speech(2)]))
+    assert await hearing.overhear("a") is None, "its first part is being written down"
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await hearing.overhear("a") == " ".join(map(str, ear.given)) and len(ear.given) == 2
+    feed(hearing, "a", speech(PART_S))
+    assert await hearing.overhear("a") == str(ear.given[0]), "the rest is too long for the shortest window"
 
 
 async def test_who_does_not_pause_is_written_down_at_the_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
@@ -25,6 +26,7 @@ from hearsight.agent.models.embedded.prompt import (
     context_pieces,
     head,
     message_pieces,
+    open_pieces,
     python_call,
     render,
     wrapper_pieces,
@@ -65,6 +67,12 @@ def test_a_conversation_reads_like_one() -> None:
         "<|im_start|>user\nThanks.\nBye.<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
+
+
+@pytest.mark.parametrize(("said", "sure"), [("set a timer for ten", "set a timer for"), ("Stop.", "")])
+def test_of_an_unfinished_sentence_the_last_word_is_not_sure(said: str, sure: str) -> None:
+    request = GenerateRequest((AIMessage("Hello."), human("u", [audio_block("u", 1600, said)])))
+    assert text(open_pieces(request)).endswith(f"<|im_end|>\n<|im_start|>user\n{sure}")
 
 
 def test_an_interrupted_answer_says_so() -> None:

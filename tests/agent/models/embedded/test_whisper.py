@@ -67,12 +67,16 @@ def test_a_missing_library_is_an_error_that_says_what_to_install() -> None:
 
 
 def test_threads_that_wait_leave_the_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
     import_from_extra("json", "Anything")
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    assert os.environ["OMP_WAIT_POLICY"] == "passive" and os.environ["GOMP_SPINCOUNT"] == "1000"
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.delenv("GOMP_SPINCOUNT")
     import_from_extra("json", "Anything")
     assert os.environ["OMP_WAIT_POLICY"] == "active", "who sets it knows better"
+    assert "GOMP_SPINCOUNT" not in os.environ
 
 
 def test_a_folder_without_a_model_is_an_error_without_the_path(tmp_path: Path) -> None:
