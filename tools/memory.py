@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
+
 from hearsight.tools.errors import ToolError
 
 MAX_FACT_CHARS = 500
@@ -57,6 +59,10 @@ class Remembered:
     """False when the same fact was known already."""
     forgotten: Memory | None = None
     """The oldest fact, where it had to make room."""
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 class MemoryStore:
@@ -129,6 +135,13 @@ class MemoryStore:
         with self._connection:  # One transaction, rolled back where the work fails.
             return work(self._connection)
 
+    # SQLite's own timeout does not cover the change to WAL, which two processes may attempt at once.
+    @retry(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_random(0.01, 0.05),
+        stop=stop_after_delay(_BUSY_TIMEOUT_S),
+        reraise=True,
+    )
     def _open(self) -> sqlite3.Connection:
         if self._path != ":memory:":
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from hearsight.tools.arguments import Schema, identifier, split_null
@@ -34,10 +35,23 @@ def signature(spec: ToolSpec) -> str:
     """
     properties = spec.parameters.get("properties", {})
     required = set(spec.parameters.get("required", ()))
-    # Python wants what has no default first; sorted() keeps the declared order within each half.
-    names = sorted(properties, key=lambda name: name not in required)
-    parameters = ", ".join(_parameter(name, properties[name], name in required) for name in names)
+    parameters = ", ".join(
+        _parameter(name, properties[name], name in required) for name in parameter_order(spec)
+    )
     return f"def {identifier(spec.name)}({parameters}) -> str: {_first_line(spec.description)}".rstrip(" :")
+
+
+def parameter_order(spec: ToolSpec) -> list[str]:
+    """Names of a tool's parameters, as declared, in the order in which positional arguments fill them."""
+    properties = spec.parameters.get("properties", {})
+    required = set(spec.parameters.get("required", ()))
+    # Python wants what has no default first; sorted() keeps the declared order within each half.
+    return sorted(properties, key=lambda name: name not in required)
+
+
+def positional_names(specs: Iterable[ToolSpec]) -> dict[str, list[str]]:
+    """What a parser of calls has to know: each tool's parameters, in order, as Python spells them."""
+    return {identifier(spec.name): [*map(identifier, parameter_order(spec))] for spec in specs}
 
 
 def type_name(schema: Schema) -> str:

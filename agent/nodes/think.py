@@ -11,8 +11,8 @@ from hearsight.agent.answer import Emit
 from hearsight.agent.models.base import GenerationEnd
 from hearsight.agent.router import MalformedCall, Router, RouterEvent, SpeechText
 from hearsight.agent.turn import State, Turn
-from hearsight.tools.arguments import identifier
-from hearsight.tools.calls import ToolCall, ToolSpec
+from hearsight.tools.calls import ToolCall
+from hearsight.tools.signature import positional_names
 
 MAX_MALFORMED = 1
 """Calls that the model may write again."""
@@ -28,7 +28,7 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
     """
     turn = runtime.context
     request = turn.generate_request(state)
-    router = Router({identifier(tool.name): _positional(tool) for tool in request.tools})
+    router = Router(positional_names(request.tools))
     written = _Written(turn, runtime.stream_writer)
     end = GenerationEnd("stop")
     async with aclosing(turn.conversation.generate(request)) as deltas:
@@ -97,13 +97,6 @@ class _Written:
     def messages(self) -> list[BaseMessage]:
         """The round's speech as a message; calls get theirs when they are made."""
         return [AIMessage(content=self._text.strip())] if self._text.strip() else []
-
-
-def _positional(tool: ToolSpec) -> list[str]:
-    """Names of a tool's parameters in the order in which its signature shows them."""
-    required = set(tool.parameters.get("required", ()))
-    names = sorted(tool.parameters.get("properties", {}), key=lambda name: name not in required)
-    return [identifier(name) for name in names]
 
 
 def _complaint(malformed: MalformedCall) -> list[BaseMessage]:

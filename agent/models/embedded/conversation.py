@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -12,9 +12,9 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from hearsight.agent.ledger import PICTURE_TOKENS, audio_tokens
 from hearsight.agent.media import MediaStore
 from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
+from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.grammar import call_grammar
 from hearsight.agent.models.embedded.hearing import Ear, Hearing
-from hearsight.agent.models.embedded.language_model import GREEDY, Sampling
 from hearsight.agent.models.embedded.prompt import (
     camera_line,
     context_pieces,
@@ -25,8 +25,10 @@ from hearsight.agent.models.embedded.prompt import (
 )
 from hearsight.agent.models.embedded.seeing import Eye, Seeing
 from hearsight.agent.models.embedded.tokens import Prompt
+from hearsight.agent.router import Router, ToolCallText
 from hearsight.streams.events import Detail, Picture, Samples
 from hearsight.tools.calls import ToolSpec
+from hearsight.tools.signature import positional_names
 
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
 """Of the pictures that one session holds, for whoever asks to have their text read later."""
@@ -46,8 +48,8 @@ class Writer(Protocol):
         session_id: str,
         max_tokens: int,
         sampling: Sampling = ...,
-        stop: Sequence[str] = ...,
         grammar: str | None = ...,
+        until: Callable[[str], bool] | None = ...,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt."""
         ...
@@ -206,6 +208,7 @@ class EmbeddedConversation:
                 max_tokens=request.max_tokens,
                 sampling=sampling,
                 grammar=_grammar(request),
+                until=CallEnd(request.tools) if request.tools else None,
             )
             async with aclosing(deltas):
                 async for delta in deltas:
@@ -232,6 +235,17 @@ class EmbeddedConversation:
         await self._hearing.aclose()
         await self._seeing.aclose()
         self._writer.forget(self._session_id)
+
+
+class CallEnd:
+    """Tells when a call is complete: an answer holds one, and what ends it need not be waited for."""
+
+    def __init__(self, tools: Sequence[ToolSpec]) -> None:
+        self._router = Router(positional_names(tools))
+
+    def __call__(self, text: str) -> bool:
+        """Whether a call ends in this text, which follows that of the earlier calls."""
+        return any(isinstance(event, ToolCallText) for event in self._router.feed(text))
 
 
 def _grammar(request: GenerateRequest) -> str | None:

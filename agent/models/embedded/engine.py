@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from hearsight.agent.models.base import Capabilities, GenerateRequest
+from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.conversation import EmbeddedConversation
-from hearsight.agent.models.embedded.language_model import GREEDY, LanguageModel, Sampling
+from hearsight.agent.models.embedded.language_model import LanguageModel
 from hearsight.agent.models.embedded.prompt import context_pieces
 from hearsight.agent.models.embedded.sight import Sight
 from hearsight.agent.models.embedded.speech_to_text import SpeechToText

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +14,20 @@ from typing import Any
 
 import structlog
 
-from hearsight.agent.models.base import Delta, GenerationEnd
+from hearsight.agent.models.base import Delta
+from hearsight.agent.models.embedded.continuation import (
+    GREEDY,
+    Continuation,
+    Foreseen,
+    Sampling,
+    Seat,
+)
 from hearsight.agent.models.embedded.llama_client import LlamaClient
 from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
 from hearsight.agent.models.embedded.slots import (
     Placement,
     SlotTable,
     Tokens,
-    common_prefix,
 )
 from hearsight.agent.models.embedded.tokens import Prompt, Tokenizer
 from hearsight.streams.errors import EngineError
@@ -30,18 +35,6 @@ from hearsight.streams.errors import EngineError
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen."""
-
-    temperature: float = 0.0
-    """0 takes the likeliest, always."""
-    top_k: int = 40
-    top_p: float = 0.95
-    seed: int = 0
-
-
-GREEDY = Sampling()
 _BEGINNING = "beginning.kv"
 """File in the server's folder, and name of the session, of what all sessions begin with."""
 
@@ -65,7 +58,7 @@ class LanguageModel:
         self._table = SlotTable(slots, saved_tokens=context_tokens)
         self._freed = asyncio.Condition()
         self._tokenizer: Tokenizer | None = None
-        self._foreseen: dict[str, _Foreseen] = {}
+        self._foreseen: dict[str, Foreseen] = {}
         self._server: Any = None
         self._folder = tempfile.TemporaryDirectory(prefix="hearsight-", ignore_cleanup_errors=True)
         self._client = LlamaClient(Path(self._folder.name) / SOCKET)
@@ -90,8 +83,8 @@ class LanguageModel:
         session_id: str,
         max_tokens: int,
         sampling: Sampling = GREEDY,
-        stop: Sequence[str] = (),
         grammar: str | None = None,
+        until: Callable[[str], bool] | None = None,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt; closing the iterator stops the model within a token.
 
@@ -103,8 +96,8 @@ class LanguageModel:
             session_id: Whose KV cache this is.
             max_tokens: The longest continuation.
             sampling: How tokens are chosen.
-            stop: Texts that end the continuation and are not part of it.
             grammar: GBNF that the continuation has to follow.
+            until: Is given the text as it comes, and says whether it is complete.
 
         Yields:
             Text as decoded, and at last how it ended.
@@ -112,25 +105,22 @@ class LanguageModel:
         Raises:
             EngineError: The model failed, or the prompt is longer than its context.
         """
-        tokens = self._encode(prompt)
-        foreseen = self._foreseen.pop(session_id, None)
-        if foreseen is not None and foreseen.prompt != (tokens, sampling):
-            foreseen = None
-        if grammar is not None or stop or max_tokens < 2:
-            foreseen = None
-        if foreseen is not None:
-            yield foreseen.text
-            tokens = [*tokens, foreseen.token]
-        request: dict[str, Any] = {"n_predict": max_tokens - (foreseen is not None), "stop": list(stop)}
-        if grammar is not None:
-            request["grammar"] = grammar
-        async with self._seat(session_id, tokens) as seat:
-            async with aclosing(self._events(request, tokens, sampling, seat)) as events:
-                async for event in events:
-                    if text := event.get("content"):
-                        yield text
-                    if event.get("stop"):
-                        yield _end(event, foreseen=foreseen is not None)
+        written = Continuation(self._encode(prompt), max_tokens, sampling, grammar)
+        first = self._foreseen.pop(session_id, None)
+        if first is not None and _fits(first, written):
+            written.tokens.append(first.token)
+            yield first.text
+            written.ended = until is not None and until(first.text)
+        async with self._seat(session_id, written.prompt) as seat:
+            while not written.ended:
+                async with aclosing(self._events(written, seat)) as events:
+                    async for event in events:
+                        if text := event.get("content"):
+                            yield text
+                            written.ended |= until is not None and until(text)
+                        if written.ended or (text and written.is_to_be_guarded):
+                            break
+            yield written.end
             await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
 
     async def warm(self, prompt: Prompt | str, *, session_id: str, sampling: Sampling = GREEDY) -> None:
@@ -142,18 +132,18 @@ class LanguageModel:
         Raises:
             EngineError: The model failed, or the prompt is longer than its context.
         """
-        tokens = self._encode(prompt)
-        foreseen = self._foreseen.get(session_id)
-        if foreseen is not None and foreseen.prompt == (tokens, sampling):
+        nothing = Continuation(self._encode(prompt), 0, sampling)
+        first = self._foreseen.get(session_id)
+        if first is not None and (first.prompt, first.sampling) == (nothing.prompt, sampling):
             return
         self._foreseen.pop(session_id, None)
-        async with self._seat(session_id, tokens) as seat:
-            if seat.holds_all:
+        async with self._seat(session_id, nothing.prompt) as seat:
+            if seat.holds(nothing.prompt):
                 return
-            async with aclosing(self._events({"n_predict": 0}, tokens, sampling, seat)) as events:
+            async with aclosing(self._events(nothing, seat)) as events:
                 async for event in events:
                     if event.get("content") and len(event["tokens"]) == 1:
-                        first = _Foreseen((tokens, sampling), event["tokens"][0], event["content"])
+                        first = Foreseen(nothing.prompt, sampling, event["tokens"][0], event["content"])
                         self._foreseen[session_id] = first
             await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
 
@@ -207,40 +197,32 @@ class LanguageModel:
             raise EngineError("The language model is not loaded.", code="engine_unavailable")
         return self._tokenizer.encode(prompt)
 
-    async def _events(
-        self, request: dict[str, Any], tokens: list[int], sampling: Sampling, seat: _Seat
-    ) -> AsyncGenerator[dict[str, Any]]:
-        """What the server says while it writes on from a prompt."""
-        body = request | {
-            "prompt": tokens,
-            "id_slot": seat.slot,
-            "cache_prompt": True,
-            "return_progress": True,  # something to notice a closed iterator by while the prompt is read
-            "return_tokens": True,
-            "temperature": sampling.temperature,
-            "top_k": sampling.top_k,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-        }
-        seat.ask()
-        async with aclosing(self._client.complete(body)) as events:
+    async def _events(self, written: Continuation, seat: Seat) -> AsyncGenerator[dict[str, Any]]:
+        """What the server says while it writes the rest of a continuation."""
+        request = written.request()
+        seat.ask(request["prompt"])
+        async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
             async for event in events:
                 seat.follow(event)
+                written.follow(event)
                 yield event
 
     @asynccontextmanager
-    async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[_Seat]:
+    async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[Seat]:
         """A slot for a prompt, with as much of it in its KV cache as there is anywhere."""
         async with self._freed:
             while (placement := self._table.place(session_id, tokens)) is None:
                 await self._freed.wait()
-        seat = _Seat(placement.slot, tokens)
+        held: Tokens = ()
         try:
             await self._prepare(placement)
-            seat.find(self._table.held(placement.slot))
-            yield seat
+            seat = Seat(placement.slot, self._table.held(placement.slot))
+            try:
+                yield seat
+            finally:
+                held = seat.held
         finally:
-            self._table.release(seat.slot, seat.held)
+            self._table.release(placement.slot, held)
             async with self._freed:
                 self._freed.notify_all()
 
@@ -291,57 +273,7 @@ def _keep(file: Path, kept: Path) -> None:
         log.warning("kv_cache_not_kept", reason=error.strerror)
 
 
-class _Seat:
-    """A slot in use, and what its KV cache holds for sure."""
-
-    def __init__(self, slot: int, prompt: list[int]) -> None:
-        self.slot = slot
-        self._prompt = prompt
-        self._read = 0
-        self._written: Tokens = []
-
-    def find(self, held: Tokens) -> None:
-        """Take note of what is in the slot before anything is asked of the server."""
-        self._read = common_prefix(held, self._prompt)
-        self._written = held[self._read :]
-
-    def ask(self) -> None:
-        """The server is asked: of what it holds, it keeps as far as the prompt agrees."""
-        self._written = []
-
-    @property
-    def holds_all(self) -> bool:
-        """Whether the whole prompt is in the cache."""
-        return self._read == len(self._prompt)
-
-    @property
-    def held(self) -> list[int]:
-        """Tokens in the cache: what has been read of the prompt, and what was written after it."""
-        return [*self._prompt[: self._read], *self._written]
-
-    def follow(self, event: dict[str, Any]) -> None:
-        """Take note of an event of the server."""
-        progress = event.get("prompt_progress")
-        if progress is not None:
-            self._read = int(progress["processed"])
-        else:
-            self._read = len(self._prompt)
-            self._written = [*self._written, *event.get("tokens", ())]
-
-
-@dataclass(frozen=True, slots=True)
-class _Foreseen:
-    """The token that comes first after a prompt that was read in advance."""
-
-    prompt: tuple[list[int], Sampling]
-    token: int
-    text: str
-
-
-def _end(event: dict[str, Any], *, foreseen: bool) -> GenerationEnd:
-    return GenerationEnd(
-        reason="length" if event.get("stop_type") == "limit" else "stop",
-        prompt_tokens=int(event["tokens_evaluated"]) - foreseen,
-        cached_tokens=int(event["timings"]["cache_n"]),
-        output_tokens=int(event["tokens_predicted"]) + foreseen,
-    )
+def _fits(first: Foreseen, written: Continuation) -> bool:
+    """Whether a token that was read ahead is the first of this continuation."""
+    same = (first.prompt, first.sampling) == (written.prompt, written.sampling)
+    return same and written.grammar is None and written.max_tokens > 1

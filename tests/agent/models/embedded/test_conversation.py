@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -22,8 +22,8 @@ from hearsight.agent.messages import (
     text_block,
 )
 from hearsight.agent.models.base import Conversation, Delta, GenerateRequest, GenerationEnd
+from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.conversation import EmbeddedConversation
-from hearsight.agent.models.embedded.language_model import GREEDY, Sampling
 from hearsight.agent.models.embedded.prompt import camera_line, context_pieces, render
 from hearsight.agent.models.embedded.scene import SceneDescription
 from hearsight.agent.models.embedded.speech_to_text import Transcript
@@ -55,8 +55,8 @@ class Parrot:
         session_id: str,
         max_tokens: int,
         sampling: Sampling = GREEDY,
-        stop: Sequence[str] = (),
         grammar: str | None = None,
+        until: Callable[[str], bool] | None = None,
     ) -> AsyncGenerator[Delta]:
         self.prompts.append(prompt)
         self.options.append((max_tokens, sampling, grammar))
