@@ -2,9 +2,9 @@
 
 When the turn ends, a model that reads text has three things to do before its first word: write down what
 was said, read it, and begin to write. The first two are done here ahead of time. While the user speaks, their
-words so far are read every second; and whenever they fall silent, be it only for a moment, what they said is
-taken for all that they will say. Where that proves wrong, nothing is lost but idle computing: the model keeps
-what it has read as far as the words agree.
+words so far are read twice a second; and whenever they fall silent, be it only for a moment, what they said
+is taken for all that they will say. Where that proves wrong, nothing is lost but idle computing: the model
+keeps what it has read as far as the words agree.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import structlog
 from langchain_core.messages import BaseMessage
@@ -23,11 +24,24 @@ from hearsight.streams.errors import EngineError, HearsightError
 from hearsight.streams.events import INPUT_RATE_HZ
 from hearsight.tools.errors import ToolError
 
-LISTEN_EVERY = INPUT_RATE_HZ
+LISTEN_EVERY = INPUT_RATE_HZ // 2
 """Samples after which the words so far are read again."""
+AFTER_ANSWER_S = 0.3
+"""An answer is read as it was spoken after so long: who had only one question is gone by then."""
 
 _log = structlog.get_logger(__name__)
 _Work = Callable[[], Awaitable[None]]
+
+
+class Timer(Protocol):
+    """Something that will be called, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it be."""
+        ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class Anticipation:
@@ -42,6 +56,7 @@ class Anticipation:
         request: What would be asked of the model with these messages. May raise.
         reads: Whether the model reads what was said; one that hears needs no words.
         session_id: For the log.
+        call_later: Calls back after so many seconds; the event loop does, unless given.
     """
 
     def __init__(
@@ -53,6 +68,7 @@ class Anticipation:
         *,
         reads: bool,
         session_id: str = "",
+        call_later: CallLater | None = None,
     ) -> None:
         self._conversation = conversation
         self._context = context
@@ -64,7 +80,9 @@ class Anticipation:
         self._silent = False
         self._next: _Work | None = None
         self._task: asyncio.Task[None] | None = None
+        self._call_later = call_later or asyncio.get_running_loop().call_later
         self._answers = 0
+        self._answered: Timer | None = None
         self._free = asyncio.Event()
         self._free.set()
         self._closed = False
@@ -77,6 +95,7 @@ class Anticipation:
         """So many more samples of an utterance, already in the context; the first bring what came before."""
         if self._context.heard_samples(item_id) == samples:
             self._unread, self._silent = 0, False
+            self._forget_answer()
             self.warm()
         self._unread += samples
         if self._reads and not self._silent and self._unread >= LISTEN_EVERY:
@@ -99,7 +118,9 @@ class Anticipation:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """While an answer is given, which reads for itself: what is being read is finished, others wait."""
-        self._next = None
+        if not self._answers:
+            self._next = None
+            self._forget_answer()
         self._answers += 1
         self._free.clear()
         try:
@@ -108,14 +129,21 @@ class Anticipation:
             self._answers -= 1
             if not self._answers:
                 self._free.set()
+                self._answered = self._call_later(AFTER_ANSWER_S, self.warm)
 
     async def aclose(self) -> None:
         """Stop; no task remains."""
         self._closed = True
         self._next = None
+        self._forget_answer()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _forget_answer(self) -> None:
+        if self._answered is not None:
+            self._answered.cancel()
+            self._answered = None
 
     def _do(self, work: _Work) -> None:
         """Do something as soon as nothing else is being done, unless something newer comes up."""

@@ -36,6 +36,14 @@ _CONJUNCTIONS = frozenset(
     "after although and because before but if or since so then though unless until when where "
     "which while".split()
 )
+_LEANING = frozenset(
+    "a about all am an and any are as at be because been being by can could did do does each every for from "
+    "had has have her his how i if in into is it its just like many may might more most much must my no not "
+    "of on one only or our over shall should so some such than that the their then there these they this "
+    "those to too under up very was we were what when where which while who whose why will with would you "
+    "your".split()
+)
+"""Words after which nobody pauses: they lean on the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,18 @@ class Pace:
     Attributes:
         comma_words: At a comma, semicolon, colon or dash.
         conjunction_words: Before a conjunction, where no punctuation came.
+        break_words: Anywhere but behind a word that belongs to the next one, such as an article.
         max_words: Anywhere.
     """
 
     comma_words: int
     conjunction_words: int
+    break_words: int
     max_words: int
 
 
-FIRST = Pace(comma_words=2, conjunction_words=6, max_words=9)
-LATER = Pace(comma_words=8, conjunction_words=14, max_words=24)
+FIRST = Pace(comma_words=2, conjunction_words=4, break_words=5, max_words=9)
+LATER = Pace(comma_words=8, conjunction_words=14, break_words=20, max_words=24)
 
 
 class ClauseSplitter:
@@ -133,7 +143,8 @@ class ClauseSplitter:
             return self._ends_sentence(bare)
         if _CLAUSE_END.search(bare):
             return self._words >= self._pace.comma_words
-        return self._words >= self._pace.max_words
+        longest = self._pace.max_words if word.lower() in _LEANING else self._pace.break_words
+        return self._words >= longest
 
     def _ends_sentence(self, word: str) -> bool:
         if not word.endswith("."):

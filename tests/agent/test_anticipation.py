@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
 import pytest
 import structlog.testing
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 
-from hearsight.agent.anticipation import LISTEN_EVERY, Anticipation
+from hearsight.agent.anticipation import AFTER_ANSWER_S, LISTEN_EVERY, Anticipation
 from hearsight.agent.context import Context
 from hearsight.agent.messages import blocks
 from hearsight.agent.models.base import GenerateRequest, Transcription
@@ -56,15 +57,42 @@ def said(message: BaseMessage) -> str:
     )
 
 
+@dataclass
+class Alarm:
+    """Something that is to happen after an answer."""
+
+    callback: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class Bench:
     def __init__(self, *, reads: bool = True) -> None:
         self.reader = Reader()
         self.context = Context()
         self.transcripts = Transcripts(self.reader.transcribe)
         self.refusal: Exception | None = None
+        self.alarms: list[Alarm] = []
         self.anticipation = Anticipation(
-            self.reader, self.context, self.transcripts, self.request, reads=reads, session_id="s"
+            self.reader,
+            self.context,
+            self.transcripts,
+            self.request,
+            reads=reads,
+            session_id="s",
+            call_later=self.call_later,
         )
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
+        assert delay_s == AFTER_ANSWER_S
+        self.alarms.append(Alarm(callback))
+        return self.alarms[-1]
+
+    @property
+    def ringing(self) -> list[Alarm]:
+        return [alarm for alarm in self.alarms if not alarm.cancelled]
 
     def request(self, messages: Sequence[BaseMessage]) -> GenerateRequest:
         if self.refusal is not None:
@@ -198,6 +226,39 @@ async def test_an_answer_is_not_disturbed(bench: Bench) -> None:
         assert len(bench.reader.read) == 1, "the outer answer still runs"
     await settle()
     assert bench.reader.read[1:] == [(("hello",), False)]
+
+
+async def test_an_answer_is_read_as_it_was_spoken_once_it_is_over(bench: Bench) -> None:
+    with bench.anticipation.suspended():
+        bench.context.insert(Item("a", "message", "assistant", (AudioContent("Hello."),)))
+    (alarm,) = bench.ringing
+    await settle()
+    assert bench.reader.read == []
+    alarm.callback()
+    await settle()
+    assert bench.reader.read == [(("Hello.",), False)]
+
+
+@pytest.mark.parametrize("event", ["speech", "answer", "end"])
+async def test_who_goes_on_at_once_needs_no_reading_after_the_answer(bench: Bench, event: str) -> None:
+    with bench.anticipation.suspended():
+        pass
+    if event == "speech":
+        bench.hear()
+    elif event == "end":
+        await bench.anticipation.aclose()
+    else:
+        with bench.anticipation.suspended():
+            assert not bench.ringing
+    assert len(bench.ringing) == (event == "answer")
+
+
+async def test_what_waits_when_an_answer_begins_is_the_answers_to_read(bench: Bench) -> None:
+    bench.anticipation.warm()
+    with bench.anticipation.suspended():
+        await settle()
+    await settle()
+    assert bench.reader.read == []
 
 
 async def test_a_turn_that_is_over_is_left_to_its_answer(bench: Bench) -> None:

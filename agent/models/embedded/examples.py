@@ -30,8 +30,8 @@ EXAMPLES = (
         "Who came up with daylight saving time?",
         "George Hudson, in 1895. It was first used widely in the First World War.",
     ),
-    Example("set a timer for seven minutes for the rice", 'set_timer(7 * 60, "rice")', "set_timer"),
-    Example("how much is thirty one times 12", 'calculate("31 * 12")', "calculate"),
+    Example("set a timer for seven minutes for the rice", 'set_timer(7*60, "rice")', "set_timer"),
+    Example("how much is thirty one times 12", 'calculate("31*12")', "calculate"),
     Example(
         "Had such a good time at the beach today.",
         "That sounds lovely. Did you go for a swim?",
@@ -60,11 +60,11 @@ EXAMPLES = (
         "How long does it take to boil an egg?",
         "About six minutes, or ten for a hard one.",
     ),
-    Example("Give me a shout in an hour and a quarter.", "set_timer(3600 + 15 * 60)", "set_timer"),
+    Example("Give me a shout in an hour and a quarter.", "set_timer(3600+15*60)", "set_timer"),
     Example("And what was the date yesterday?", "get_date(-1)", "get_date"),
     Example(
         "three tickets at 14.50 each, what does that come to",
-        'calculate("3 * 14.50")',
+        'calculate("3*14.50")',
         "calculate",
     ),
     Example(
@@ -86,17 +86,17 @@ EXAMPLES = (
     ),
     Example("In which year did the Titanic sink?", "In 1912."),
     Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
-    Example("What's the date three weeks from now?", "get_date(3 * 7)", "get_date"),
+    Example("What's the date three weeks from now?", "get_date(3*7)", "get_date"),
     Example("What was the name of my dentist again?", 'recall("dentist name")', "recall"),
     Example("From now on, please call me Sam.", 'remember("The user wants to be called Sam.")', "remember"),
-    Example("Buzz me in one and a half minutes.", "set_timer(1.5 * 60)", "set_timer"),
+    Example("Buzz me in one and a half minutes.", "set_timer(1.5*60)", "set_timer"),
     Example("Let me know when forty seconds have passed.", "set_timer(40)", "set_timer"),
     Example(
         "Bear in mind that I'm allergic to nuts.",
         'remember("The user is allergic to nuts.")',
         "remember",
     ),
-    Example("half an hour for the laundry, please", 'set_timer(30 * 60, "laundry")', "set_timer"),
+    Example("half an hour for the laundry, please", 'set_timer(30*60, "laundry")', "set_timer"),
     Example("Thanks, that's all for now.", "You're welcome. Talk to you soon!"),
 )
 
@@ -106,10 +106,10 @@ REMINDERS = (
     Example("I had such a nice day.", "I'm glad to hear that. What was the best part?"),
     Example(
         "Start a timer, twenty minutes for the bread.",
-        'set_timer(20 * 60, "bread")',
+        'set_timer(20*60, "bread")',
         "set_timer",
     ),
-    Example("And what's 9 times 14?", 'calculate("9 * 14")', "calculate"),
+    Example("And what's 9 times 14?", 'calculate("9*14")', "calculate"),
     Example(
         "Please note that the plumber comes on Monday.",
         'remember("The plumber comes on Monday.")',

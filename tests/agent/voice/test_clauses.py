@@ -101,7 +101,8 @@ def test_endless_text_is_not_held(text: str) -> None:
         ("Ask Dr. Smith about it. He knows.", ["Ask Dr. Smith about it.", " He knows."]),
         ("J. K. Rowling wrote it. Yes.", ["J. K. Rowling wrote it.", " Yes."]),
         ("Fruit, e.g. apples.", ["Fruit, e.g. apples."]),
-        ("I live in the U.S. and work.", ["I live in the U.S. and work."]),
+        ("I live in the U.S. and work.", ["I live in the U.S.", " and work."]),
+        ("I got a B.A. in law.", ["I got a B.A. in law."]),
         ("I live in the U.S. They do too.", ["I live in the U.S.", " They do too."]),
         ("Come at 3 p.m. (Bring tea.) Bye.", ["Come at 3 p.m.", " (Bring tea.)", " Bye."]),
         ("See https://a.org/x,y.z?q=1, then go.", ["See https://a.org/x,y.z?q=1,", " then go."]),
@@ -136,14 +137,28 @@ def test_the_first_clause_leaves_at_the_first_comma() -> None:
 
 
 def test_the_first_clause_leaves_before_a_conjunction() -> None:
-    written = first_clause_after("The weather in Paris is sunny and warm today with a breeze")
-    assert written == "The weather in Paris is sunny and "
+    written = first_clause_after("It is sunny today and warm with a breeze")
+    assert written == "It is sunny today and "
 
 
 def test_the_first_clause_does_not_wait_for_punctuation_for_ever() -> None:
     text = "one two three four five six seven eight nine ten eleven twelve"
-    assert first_clause_after(text) == "one two three four five six seven eight nine "
-    assert split(text)[0].split()[-1] == "nine"
+    assert first_clause_after(text) == "one two three four five "
+    assert split(text)[0].split()[-1] == "five"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Let it rest for about an hour or two.", "Let it rest for about an hour"),
+        ("The weather in Paris is sunny today.", "The weather in Paris is sunny"),
+        ("That is one of the most beautiful of all of the towns.", "That is one of the most beautiful"),
+        ("it is as it is and in it we all are there", "it is as it is"),
+        ("a of to in on at by the for with you", "a of to in on at by the for"),
+    ],
+)
+def test_no_clause_ends_at_a_word_that_leans_on_the_next(text: str, first: str) -> None:
+    assert split(text)[0] == first
 
 
 def test_later_clauses_are_longer() -> None:
@@ -151,10 +166,10 @@ def test_later_clauses_are_longer() -> None:
     assert later == [" one two three, four five six, seven eight nine,", " ten"]
     words = " ".join(["word"] * 60)
     assert [len(clause.split()) for clause in split(words)] == [
-        FIRST.max_words,
-        LATER.max_words,
-        LATER.max_words,
-        3,
+        FIRST.break_words,
+        LATER.break_words,
+        LATER.break_words,
+        15,
     ]
 
 
