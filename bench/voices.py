@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,27 +80,44 @@ async def read_by_hibari(texts: Sequence[str], pitch: float = 1.0) -> list[Recor
         await voice.aclose()
 
 
+def read_by_flite(texts: Sequence[str]) -> list[Recording]:
+    """The texts in flite's voice ``slt``: another woman, of another synthesiser, with an American accent.
+
+    Raises:
+        FileNotFoundError: flite is not installed.
+    """
+    return _read_by_program(texts, lambda path, text: ["flite", "-voice", "slt", "-o", path, "-t", text])
+
+
 def read_by_espeak(texts: Sequence[str]) -> list[Recording]:
     """The texts in espeak-ng's American English: a voice of quite another kind, from formants.
 
     Raises:
         FileNotFoundError: espeak-ng is not installed.
     """
+    return _read_by_program(
+        texts, lambda path, text: ["espeak-ng", "-v", "en-us", "-s", "150", "-w", path, "--", text]
+    )
+
+
+def _read_by_program(texts: Sequence[str], command: Callable[[str, str], list[str]]) -> list[Recording]:
     spoken = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         for text in texts:
-            subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", path, "--", text], check=True)
+            subprocess.run(command(str(path), text), check=True)
             spoken.append(Recording(text, text, _levelled(read_wav(path, INPUT_RATE_HZ), INPUT_RATE_HZ)))
     return spoken
 
 
 async def read_in_voices(texts: Sequence[str]) -> dict[str, list[Recording]]:
-    """The texts read by hibari, by a deeper speaker, and by espeak-ng where it is installed."""
+    """The texts read by hibari, by a deeper speaker, and by flite and espeak-ng where they are installed."""
     voices = {
         "hibari": await read_by_hibari(texts),
         f"hibari at {DEEPER:g} of its pitch": await read_by_hibari(texts, DEEPER),
     }
+    if shutil.which("flite"):
+        voices["flite slt"] = await asyncio.to_thread(read_by_flite, texts)
     if shutil.which("espeak-ng"):
         voices["espeak-ng"] = await asyncio.to_thread(read_by_espeak, texts)
     return voices

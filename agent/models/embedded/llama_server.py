@@ -50,6 +50,8 @@ def start_server(model_path: Path, folder: Path, *, threads: int, context_tokens
     params.n_parallel = slots
     params.kv_unified = True  # a long session may use more of the cache than a short one
     params.n_batch = params.n_ubatch = BATCH_TOKENS
+    # On a CPU it is slower for one token and for a few, which is what is waited for.
+    params.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.slot_save_path = f"{folder}/"
     params.cache_ram_mib = 0  # what leaves a slot is set aside by us, session by session

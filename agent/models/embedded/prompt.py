@@ -27,6 +27,8 @@ ANSWER: Prompt = (START, "assistant\n")
 """What a prompt ends with."""
 _BREAK = "\n"
 """Between the parts of what somebody said."""
+GUESSED = ".?!,… "
+"""What speech recognition puts behind the last word, whether more is to come or not."""
 INTERRUPTED = " (The user interrupted you here.)"
 ABILITIES = """\
 You get the user's words as text, written down by speech recognition, which makes small mistakes. You \
@@ -92,9 +94,9 @@ def context_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
 
 
 def open_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
-    """The prompt of a request whose last message is still being spoken, up to the last word that is sure."""
-    *pieces, words, _, _ = context_pieces(request, standing)  # the last two close the message
-    return [*pieces, str(words).rpartition(" ")[0]]
+    """The prompt of a request whose last message is still being spoken: that message is left open."""
+    *pieces, _ = context_pieces(request, standing)
+    return pieces
 
 
 def message_pieces(message: BaseMessage) -> Prompt:
@@ -124,7 +126,10 @@ def _contents(message: BaseMessage) -> list[str]:
 
 
 def _said(message: BaseMessage) -> list[str]:
-    texts = (block.get("text") or block.get("transcript") or "" for block in blocks(message))
+    """What was written, and what was spoken; speech has no full stops, and each would have to be read."""
+    texts = (
+        block.get("text") or (block.get("transcript") or "").rstrip(GUESSED) for block in blocks(message)
+    )
     return [text for text in texts if text]
 
 
@@ -158,4 +163,6 @@ def _literal(value: Any) -> str:
 
 
 def _turn(role: str, *pieces: str) -> list[Special | str]:
-    return [START, f"{role}\n", *(piece for piece in pieces if piece), END, "\n"]
+    # The template that the model was trained with has a line break at the end. It does as well without, and
+    # the last user's is read while they wait.
+    return [START, f"{role}\n", *(piece for piece in pieces if piece), END]

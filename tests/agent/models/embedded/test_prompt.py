@@ -59,25 +59,35 @@ def test_a_conversation_reads_like_one() -> None:
     written = text(render(GenerateRequest(messages, "Be brief."), "Be brief."))
     assert written.startswith("<|im_start|>system\nBe brief.\n\n")
     assert written.endswith(
-        "<|im_start|>system\nEarlier.<|im_end|>\n"
-        "<|im_start|>user\n[camera: objects: a cup]\nwhat is it<|im_end|>\n"
-        '<|im_start|>assistant\nlook(question="what \\"is\\" it")<|im_end|>\n'
-        "<|im_start|>tool\na cup<|im_end|>\n"
-        "<|im_start|>assistant\nA cup.<|im_end|>\n"
-        "<|im_start|>user\nThanks.\nBye.<|im_end|>\n"
+        "<|im_start|>system\nEarlier.<|im_end|>"
+        "<|im_start|>user\n[camera: objects: a cup]\nwhat is it<|im_end|>"
+        '<|im_start|>assistant\nlook(question="what \\"is\\" it")<|im_end|>'
+        "<|im_start|>tool\na cup<|im_end|>"
+        "<|im_start|>assistant\nA cup.<|im_end|>"
+        "<|im_start|>user\nThanks.\nBye.<|im_end|>"
         "<|im_start|>assistant\n"
     )
 
 
-@pytest.mark.parametrize(("said", "sure"), [("set a timer for ten", "set a timer for"), ("Stop.", "")])
-def test_of_an_unfinished_sentence_the_last_word_is_not_sure(said: str, sure: str) -> None:
-    request = GenerateRequest((AIMessage("Hello."), human("u", [audio_block("u", 1600, said)])))
-    assert text(open_pieces(request)).endswith(f"<|im_end|>\n<|im_start|>user\n{sure}")
+@pytest.mark.parametrize(
+    ("heard", "read"),
+    [("set a timer for ten", "set a timer for ten"), ("Is it 3.5?", "Is it 3.5"), ("Well...", "Well")],
+)
+def test_an_unfinished_sentence_is_the_beginning_of_a_finished_one(heard: str, read: str) -> None:
+    request = GenerateRequest((AIMessage("Hello."), human("u", [audio_block("u", 1600, heard)])))
+    unfinished = open_pieces(request)
+    assert text(unfinished).endswith(f"<|im_end|><|im_start|>user\n{read}")
+    assert list(render(request))[: len(unfinished)] == list(unfinished)
+
+
+def test_what_is_typed_keeps_its_full_stop() -> None:
+    typed = GenerateRequest((human("u", [text_block("Is it 3.5?")]),))
+    assert text(render(typed)).endswith("Is it 3.5?<|im_end|><|im_start|>assistant\n")
 
 
 def test_an_interrupted_answer_says_so() -> None:
     cut = interrupted(AIMessage(id="a", content="It is half past"), "It is")
-    assert text(message_pieces(cut)) == f"<|im_start|>assistant\nIt is{INTERRUPTED}<|im_end|>\n"
+    assert text(message_pieces(cut)) == f"<|im_start|>assistant\nIt is{INTERRUPTED}<|im_end|>"
 
 
 def test_what_users_write_is_never_a_control_token() -> None:
