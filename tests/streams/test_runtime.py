@@ -138,6 +138,16 @@ async def test_speech_is_answered(silero, recorded_speech):
         await listener.until(TranscriptionCompleted)
         committed = next(o for o in listener.outputs if isinstance(o, AudioCommitted))
         assert sum(part.size for part in agent.heard[committed.item_id]) > 8_000
+        assert ("lull", committed.item_id) in agent.notes, "told before the turn was over"
+
+
+async def test_who_goes_on_after_a_lull_is_told_to_the_agent(silero, recorded_speech):
+    async with running(silero, PlainAgent()) as (runtime, _, agent):
+        await speak(runtime, recorded_speech)
+        await speak(runtime, np.zeros(3_200, np.int16))
+        await speak(runtime, recorded_speech)
+        told = [note[0] for note in agent.notes if note[0] in ("lull", "resumed")]
+        assert told[:2] == ["lull", "resumed"]
 
 
 async def test_ids_are_unlike_those_of_another_session(silero):

@@ -29,6 +29,12 @@ class PlainAgentSession:
     def hear(self, item_id, samples):
         self.heard.setdefault(item_id, []).append(samples)
 
+    def lull(self, item_id):
+        self.notes.append(("lull", item_id))
+
+    def resumed(self, item_id):
+        self.notes.append(("resumed", item_id))
+
     def see(self, item_id, picture, *, last_moment):
         self.notes.append(("see", item_id, picture.key))
 
