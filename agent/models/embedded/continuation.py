@@ -43,6 +43,10 @@ class Foreseen:
     token: int
     text: str
 
+    def follows(self, prompt: list[int], sampling: Sampling) -> bool:
+        """Whether it comes first after this prompt, chosen like this."""
+        return (self.prompt, self.sampling) == (prompt, sampling)
+
 
 @dataclass(slots=True)
 class Continuation:
@@ -55,6 +59,7 @@ class Continuation:
         grammar: GBNF that it has to follow.
         tokens: What was written so far.
         ended: Whether there is nothing more to come.
+        cached: Tokens of the prompt that were in the cache at first.
     """
 
     prompt: list[int]
@@ -63,7 +68,7 @@ class Continuation:
     grammar: str | None = None
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
-    _cached: int | None = None
+    cached: int | None = None
     _at_limit: bool = False
     _guarded: bool = False
 
@@ -87,8 +92,8 @@ class Continuation:
 
     def follow(self, event: dict[str, Any]) -> None:
         """Take note of an event of the server."""
-        if "timings" in event and self._cached is None:
-            self._cached = int(event["timings"]["cache_n"])
+        if "timings" in event and self.cached is None:
+            self.cached = min(int(event["timings"]["cache_n"]), len(self.prompt))
         if "prompt_progress" not in event:
             self.tokens.extend(event.get("tokens", ()))
         if event.get("stop"):
@@ -104,7 +109,7 @@ class Continuation:
     def end(self) -> GenerationEnd:
         """How it ended."""
         reason = "length" if self._at_limit else "stop"
-        return GenerationEnd(reason, len(self.prompt), self._cached or 0, len(self.tokens))  # type: ignore[arg-type]
+        return GenerationEnd(reason, len(self.prompt), self.cached or 0, len(self.tokens))  # type: ignore[arg-type]
 
 
 class Seat:

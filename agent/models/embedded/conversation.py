@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol
 
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -15,6 +16,7 @@ from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
 from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.grammar import call_grammar
 from hearsight.agent.models.embedded.hearing import Ear, Hearing
+from hearsight.agent.models.embedded.openings import rest_of_opening
 from hearsight.agent.models.embedded.prompt import (
     camera_line,
     context_pieces,
@@ -49,7 +51,8 @@ class Writer(Protocol):
         max_tokens: int,
         sampling: Sampling = ...,
         grammar: str | None = ...,
-        until: Callable[[str], bool] | None = ...,
+        rest: Callable[[str], str] = ...,
+        until: Callable[[str], bool] = ...,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt."""
         ...
@@ -208,7 +211,8 @@ class EmbeddedConversation:
                 max_tokens=request.max_tokens,
                 sampling=sampling,
                 grammar=_grammar(request),
-                until=CallEnd(request.tools) if request.tools else None,
+                rest=partial(rest_of_opening, tools=request.tools if request.tool_choice != "none" else ()),
+                until=CallEnd(request.tools),
             )
             async with aclosing(deltas):
                 async for delta in deltas:

@@ -71,7 +71,7 @@ EXAMPLES = (
         "Is it bad for the eyes to read in the dark?",
         "No, it only tires them. It does no lasting harm.",
     ),
-    Example("Tell me what's in front of you.", 'look("what is there")', "look"),
+    Example("Tell me what you see in front of you.", 'look("what is there")', "look"),
     Example("Get rid of all the timers.", 'cancel_timer("all")', "cancel_timer"),
     Example("I'll never forget that summer in Spain.", "What made it so special?"),
     Example(
@@ -84,7 +84,7 @@ EXAMPLES = (
         "Do I look happy to you?",
         "I can't tell. I only recognize objects, colors and text.",
     ),
-    Example("In which year did the Titanic sink?", "In 1912."),
+    Example("How far is it to the sun?", "About 150 million kilometers."),
     Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
     Example("What's the date three weeks from now?", "get_date(3*7)", "get_date"),
     Example("What was the name of my dentist again?", 'recall("dentist name")', "recall"),

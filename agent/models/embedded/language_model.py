@@ -39,6 +39,14 @@ _BEGINNING = "beginning.kv"
 """File in the server's folder, and name of the session, of what all sessions begin with."""
 
 
+def _anything(text: str) -> str:
+    return ""
+
+
+def _never(text: str) -> bool:
+    return False
+
+
 class LanguageModel:
     """A GGUF model; all of it runs in llama.cpp's own threads, and nothing here blocks the event loop."""
 
@@ -84,7 +92,8 @@ class LanguageModel:
         max_tokens: int,
         sampling: Sampling = GREEDY,
         grammar: str | None = None,
-        until: Callable[[str], bool] | None = None,
+        rest: Callable[[str], str] = _anything,
+        until: Callable[[str], bool] = _never,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt; closing the iterator stops the model within a token.
 
@@ -97,6 +106,7 @@ class LanguageModel:
             max_tokens: The longest continuation.
             sampling: How tokens are chosen.
             grammar: GBNF that the continuation has to follow.
+            rest: Is given the first token, and says what follows for sure.
             until: Is given the text as it comes, and says whether it is complete.
 
         Yields:
@@ -106,18 +116,24 @@ class LanguageModel:
             EngineError: The model failed, or the prompt is longer than its context.
         """
         written = Continuation(self._encode(prompt), max_tokens, sampling, grammar)
-        first = self._foreseen.pop(session_id, None)
-        if first is not None and _fits(first, written):
-            written.tokens.append(first.token)
-            yield first.text
-            written.ended = until is not None and until(first.text)
+        foreseen = self._foreseen.pop(session_id, None)
         async with self._seat(session_id, written.prompt) as seat:
+            if grammar is None and max_tokens > 1:
+                if foreseen is None or not foreseen.follows(written.prompt, sampling):
+                    reading = Continuation(written.prompt, 0, sampling)
+                    foreseen = await self._read(reading, seat)
+                    written.cached = reading.cached
+                if foreseen is not None:
+                    known = rest(foreseen.text)
+                    written.tokens += [foreseen.token, *self._encode(known)]
+                    yield foreseen.text + known
+                    written.ended = until(foreseen.text + known) or len(written.tokens) >= max_tokens
             while not written.ended:
                 async with aclosing(self._events(written, seat)) as events:
                     async for event in events:
                         if text := event.get("content"):
                             yield text
-                            written.ended |= until is not None and until(text)
+                            written.ended |= until(text)
                         if written.ended or (text and written.is_to_be_guarded):
                             break
             yield written.end
@@ -132,20 +148,16 @@ class LanguageModel:
         Raises:
             EngineError: The model failed, or the prompt is longer than its context.
         """
-        nothing = Continuation(self._encode(prompt), 0, sampling)
-        first = self._foreseen.get(session_id)
-        if first is not None and (first.prompt, first.sampling) == (nothing.prompt, sampling):
-            return
-        self._foreseen.pop(session_id, None)
-        async with self._seat(session_id, nothing.prompt) as seat:
-            if seat.holds(nothing.prompt):
-                return
-            async with aclosing(self._events(nothing, seat)) as events:
-                async for event in events:
-                    if event.get("content") and len(event["tokens"]) == 1:
-                        first = Foreseen(nothing.prompt, sampling, event["tokens"][0], event["content"])
-                        self._foreseen[session_id] = first
-            await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
+        tokens = self._encode(prompt)
+        foreseen = self._foreseen.pop(session_id, None)
+        if foreseen is None or not foreseen.follows(tokens, sampling):
+            async with self._seat(session_id, tokens) as seat:
+                if seat.holds(tokens):
+                    return
+                foreseen = await self._read(Continuation(tokens, 0, sampling), seat)
+                await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
+        if foreseen is not None:
+            self._foreseen[session_id] = foreseen
 
     async def begin_with(self, prompt: Prompt | str, *, kept_in: Path) -> None:
         """Have in the KV cache what most sessions begin with: from an earlier run's file, else by prefill.
@@ -196,6 +208,16 @@ class LanguageModel:
         if self._tokenizer is None:
             raise EngineError("The language model is not loaded.", code="engine_unavailable")
         return self._tokenizer.encode(prompt)
+
+    async def _read(self, reading: Continuation, seat: Seat) -> Foreseen | None:
+        """Read a prompt; returns its first token, unless that ends the text or is but part of a character."""
+        foreseen = None
+        async with aclosing(self._events(reading, seat)) as events:
+            async for event in events:
+                if event.get("content") and len(event["tokens"]) == 1:
+                    (token,) = event["tokens"]
+                    foreseen = Foreseen(reading.prompt, reading.sampling, token, event["content"])
+        return foreseen
 
     async def _events(self, written: Continuation, seat: Seat) -> AsyncGenerator[dict[str, Any]]:
         """What the server says while it writes the rest of a continuation."""
@@ -271,9 +293,3 @@ def _keep(file: Path, kept: Path) -> None:
         Path(copy.name).replace(kept)
     except OSError as error:  # a full disk costs the next start some seconds, and this one nothing
         log.warning("kv_cache_not_kept", reason=error.strerror)
-
-
-def _fits(first: Foreseen, written: Continuation) -> bool:
-    """Whether a token that was read ahead is the first of this continuation."""
-    same = (first.prompt, first.sampling) == (written.prompt, written.sampling)
-    return same and written.grammar is None and written.max_tokens > 1

@@ -56,7 +56,8 @@ class Parrot:
         max_tokens: int,
         sampling: Sampling = GREEDY,
         grammar: str | None = None,
-        until: Callable[[str], bool] | None = None,
+        rest: Callable[[str], str] = str,
+        until: Callable[[str], bool] = bool,
     ) -> AsyncGenerator[Delta]:
         self.prompts.append(prompt)
         self.options.append((max_tokens, sampling, grammar))

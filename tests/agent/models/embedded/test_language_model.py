@@ -120,6 +120,21 @@ class TestRealModel:
         assert text == plain and ahead.output_tokens == end.output_tokens
         assert ahead.prompt_tokens == end.prompt_tokens == ahead.cached_tokens
 
+    async def test_what_follows_for_sure_is_not_chosen(self, run: Recorder) -> None:
+        prompt = ask("What is the capital of Italy? One word.")
+        firsts: list[str] = []
+
+        def rest(first: str) -> str:
+            firsts.append(first)
+            return " is not"
+
+        text, end = await run(prompt, rest=rest, max_tokens=8)
+        assert text.startswith(f"{firsts[0]} is not") and 3 < end.output_tokens <= 8
+        whole, end = await run(prompt, rest=rest, until=lambda text: text.endswith("not"))
+        assert whole == f"{firsts[1]} is not"
+        assert end.reason == "stop" and end.output_tokens == 3
+        assert end.cached_tokens > end.prompt_tokens - 2
+
     async def test_what_was_read_ahead_is_of_no_use_to_another_prompt(self, run: Recorder) -> None:
         await run.model.warm(ask("Say the word apple."), session_id="ahead")
         text, _ = await run(ask("Say the word river."), session_id="ahead")
