@@ -116,9 +116,9 @@ Word error rate and computing time an utterance of the embedded engine's speech 
 `tiny.en`, the default, and `base`, where it has been fetched; int8, greedy, {threads} threads.
 *Human*: the recordings in tests/data/speech and the read sentences of Debian's
 `pocketsphinx-testdata`, where it is installed. *Requests*: the texts of
-tests/data/spoken_requests*.jsonl, read out by hibari, the service's own voice; by the same an eighth
-deeper, which makes another speaker; and by espeak-ng, where it is installed, whose formant synthesis
-is hard on any recogniser. Case, punctuation, contractions and the spelling of numbers do not count."""
+tests/data/spoken_requests*.jsonl, read out by hibari, the service's own voice; and, where they are
+installed, by flite's `slt`, another speaker, and by espeak-ng, whose formant synthesis is hard on any
+recogniser. Case, punctuation, contractions and the spelling of numbers do not count."""
     return Result(
         part="speech",
         heading="Speech to text",

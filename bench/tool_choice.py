@@ -92,6 +92,7 @@ def _result(judged: dict[str, list[Judged]], path: Path, engine: str) -> Result:
         "requests",
         "right tool",
         "right tool and arguments",
+        "of those that want a tool",
         "false calls",
         "seconds, median",
     )
@@ -102,6 +103,7 @@ def _result(judged: dict[str, list[Judged]], path: Path, engine: str) -> Result:
             str(found["requests"]),
             f"{100 * found['right_tool']:.0f} %",
             f"{100 * found['right']:.0f} %",
+            f"{100 * found['right_calls']:.0f} %",
             f"{100 * found['false_calls']:.1f} %",
             f"{found['first_audio_s']:.2f}",
         ]
@@ -110,7 +112,7 @@ def _result(judged: dict[str, list[Judged]], path: Path, engine: str) -> Result:
     method = f"""\
 The requests of `{path.name}` go through the whole service ({engine} engine) over a real socket, each
 in a session of its own: typed, and spoken in several voices. Judged is the first call. *Right tool*:
-the one that was expected, or rightly none. *And arguments*: the arguments as well. *False calls*: of
+the one that was expected, or rightly none. *And arguments*: the arguments as well, of all requests and *of those that want a tool*. *False calls*: of
 all requests, those that wanted no tool and got one. *Seconds*: from the end of the request to the
 first sound of the answer, without any silence to wait for. Aimed at: {100 * RIGHT_TOOL:.0f} %,
 {100 * RIGHT_CALL:.0f} %, at most {100 * FALSE_CALLS:.0f} %. The held-out requests were used in no
@@ -127,12 +129,14 @@ prompt and to choose between none."""
 
 def _figures(judged: list[Judged]) -> dict[str, float]:
     count = len(judged)
+    wanted = [one for one in judged if one.request.tool is not None]
     false_calls = sum(one.request.tool is None and bool(one.reply.calls) for one in judged)
     waits = [one.reply.first_audio_s for one in judged if one.reply.first_audio_s is not None]
     return {
         "requests": count,
         "right_tool": sum(one.verdict.right_tool for one in judged) / count,
         "right": sum(one.verdict.right for one in judged) / count,
+        "right_calls": sum(one.verdict.right for one in wanted) / max(1, len(wanted)),
         "false_calls": false_calls / count,
         "first_audio_s": percentile(waits, 50),
     }

@@ -24,9 +24,6 @@ LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 LEVEL = 0.1
 """Root mean square of synthetic speech, full scale 1: that of a voice near a microphone."""
 
-DEEPER = 0.875
-"""Pitch of the second voice."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -61,20 +58,14 @@ def librivox_recordings() -> list[Recording]:
     return found
 
 
-async def read_by_hibari(texts: Sequence[str], pitch: float = 1.0) -> list[Recording]:
-    """The texts in the voice that the service itself speaks with.
-
-    Args:
-        texts: What to say.
-        pitch: Factor on every frequency, which makes another speaker of it; the speed stays as it is.
-    """
+async def read_by_hibari(texts: Sequence[str]) -> list[Recording]:
+    """The texts in the voice that the service itself speaks with."""
     voice = HibariVoice()
     try:
         spoken = []
         for text in texts:
-            chunk = await voice.synthesize(text, speed=1 / pitch)
-            samples = _levelled(chunk.samples, round(OUTPUT_RATE_HZ * pitch))
-            spoken.append(Recording(text, text, samples))
+            chunk = await voice.synthesize(text, speed=1.0)
+            spoken.append(Recording(text, text, _levelled(chunk.samples, OUTPUT_RATE_HZ)))
         return spoken
     finally:
         await voice.aclose()
@@ -111,11 +102,8 @@ def _read_by_program(texts: Sequence[str], command: Callable[[str, str], list[st
 
 
 async def read_in_voices(texts: Sequence[str]) -> dict[str, list[Recording]]:
-    """The texts read by hibari, by a deeper speaker, and by flite and espeak-ng where they are installed."""
-    voices = {
-        "hibari": await read_by_hibari(texts),
-        f"hibari at {DEEPER:g} of its pitch": await read_by_hibari(texts, DEEPER),
-    }
+    """The texts read by hibari, and by flite and espeak-ng where they are installed."""
+    voices = {"hibari": await read_by_hibari(texts)}
     if shutil.which("flite"):
         voices["flite slt"] = await asyncio.to_thread(read_by_flite, texts)
     if shutil.which("espeak-ng"):
