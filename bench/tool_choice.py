@@ -114,9 +114,9 @@ The requests of `{path.name}` go through the whole service ({engine} engine) ove
 in a session of its own: typed, and spoken in several voices. Judged is the first call. *Right tool*:
 the one that was expected, or rightly none. *And arguments*: the arguments as well, of all requests and
 *of those that want a tool*. *False calls*: of all requests, those that wanted no tool and got one.
-*Seconds*: from the end of the request to the first sound of the answer, without any silence to wait for. Aimed at: {100 * RIGHT_TOOL:.0f} %,
-{100 * RIGHT_CALL:.0f} %, at most {100 * FALSE_CALLS:.0f} %. The held-out requests were used in no
-prompt and to choose between none."""
+*Seconds*: from the end of the request to the first sound of the answer, without any silence to wait
+for. Aimed at: {100 * RIGHT_TOOL:.0f} %, {100 * RIGHT_CALL:.0f} %, at most {100 * FALSE_CALLS:.0f} %.
+The held-out requests were used in no prompt and to choose between none."""
     findings = [
         f"{name}: {'all three aims reached' if _reached(found) else 'the aims are missed'}."
         for name, found in figures.items()

@@ -27,6 +27,8 @@ ANSWER: Prompt = (START, "assistant\n")
 """What a prompt ends with."""
 _BREAK = "\n"
 """Between the parts of what somebody said."""
+RESULT, PUT_INTO_WORDS = "The result:\n", "\nTell me this in one sentence."
+"""Around what a call returned. A small model that is shown no more than the bare result goes on calling."""
 GUESSED = ".?!,… "
 """What speech recognition puts behind the last word, whether more is to come or not."""
 INTERRUPTED = " (The user interrupted you here.)"
@@ -101,20 +103,18 @@ def open_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
 
 def message_pieces(message: BaseMessage) -> Prompt:
     """One message with its wrapper."""
-    return _turn(_role(message), *_contents(message), *_notes(message))
+    return _turn(_role(message), *_opening(message), *_contents(message), *_notes(message))
 
 
 def wrapper_pieces(message: BaseMessage) -> Prompt:
     """What `message_pieces` has besides the contents."""
     breaks = [_BREAK] * (len(_said(message)) - 1)
-    return _turn(_role(message), *breaks, *_notes(message))
+    return _turn(_role(message), *_opening(message), *breaks, *_notes(message))
 
 
 def _role(message: BaseMessage) -> str:
     if isinstance(message, AIMessage):
         return "assistant"
-    if isinstance(message, ToolMessage):
-        return "tool"
     return "system" if isinstance(message, SystemMessage) else "user"
 
 
@@ -133,7 +133,13 @@ def _said(message: BaseMessage) -> list[str]:
     return [text for text in texts if text]
 
 
+def _opening(message: BaseMessage) -> list[str]:
+    return [RESULT] if isinstance(message, ToolMessage) else []
+
+
 def _notes(message: BaseMessage) -> list[str]:
+    if isinstance(message, ToolMessage):
+        return [PUT_INTO_WORDS]
     if is_interrupted(message):
         return [INTERRUPTED]
     return [call_text(message)] if isinstance(message, AIMessage) and message.tool_calls else []

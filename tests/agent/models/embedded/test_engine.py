@@ -85,14 +85,36 @@ class TestWithModels:
         [call] = parse_calls(text, PARAMETERS)
         assert call.name == "get_time"
 
-    async def test_what_a_tool_saw_is_put_into_words(self, engine: EmbeddedEngine) -> None:
+    @pytest.mark.parametrize(
+        ("said", "name", "arguments", "result", "word"),
+        [
+            (
+                "What is on the table?",
+                "look",
+                '{"question": "what is on the table"}',
+                "The camera shows: objects: 2 bananas, a cup; main colours: brown.",
+                "banana",
+            ),
+            ("What does the sign say?", "read_text", "{}", "EXIT\nNo entry after 6 pm", "no entry"),
+            (
+                "When does the plumber come?",
+                "recall",
+                '{"query": "plumber"}',
+                "The plumber comes on Monday.",
+                "monday",
+            ),
+        ],
+    )
+    async def test_what_a_tool_returned_is_put_into_words(
+        self, engine: EmbeddedEngine, said: str, name: str, arguments: str, result: str, word: str
+    ) -> None:
         messages = (
-            human("u", [text_block("What is on the table?")]),
-            call_message("c", ToolCall("c1", "look", '{"question": "what is on the table"}')),
-            result_message("r", "c1", "The camera shows: objects: 2 bananas, a cup; main colours: brown."),
+            human("u", [text_block(said)]),
+            call_message("c", ToolCall("c1", name, arguments)),
+            result_message("r", "c1", result),
         )
         text, _ = await written(engine, GenerateRequest(messages, "Be brief.", SPECS, max_tokens=48))
-        assert "banana" in text.lower()
+        assert word in text.lower()
 
     async def test_pictures_are_talked_about(self, engine: EmbeddedEngine) -> None:
         content = [image_block("p", "objects: a dog; main colours: green"), text_block("Which animal is it?")]

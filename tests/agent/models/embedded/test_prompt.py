@@ -62,7 +62,7 @@ def test_a_conversation_reads_like_one() -> None:
         "<|im_start|>system\nEarlier.<|im_end|>"
         "<|im_start|>user\n[camera: objects: a cup]\nwhat is it<|im_end|>"
         '<|im_start|>assistant\nlook(question="what \\"is\\" it")<|im_end|>'
-        "<|im_start|>tool\na cup<|im_end|>"
+        "<|im_start|>user\nThe result:\na cup\nTell me this in one sentence.<|im_end|>"
         "<|im_start|>assistant\nA cup.<|im_end|>"
         "<|im_start|>user\nThanks.\nBye.<|im_end|>"
         "<|im_start|>assistant\n"
