@@ -39,10 +39,7 @@ EXAMPLES = (
     Example("So what's the clock saying over in Lisbon?", 'get_time("Lisbon")', "get_time"),
     Example("What weekday will it be in nine days?", "get_date(9)", "get_date"),
     Example("What am I holding up here?", 'look("what is the user holding")', "look"),
-    Example(
-        "How do I work out the area of a circle?",
-        "Square the radius, then multiply it by pi, which is about 3.14.",
-    ),
+    Example("When did the Titanic sink?", "In 1912."),
     Example("What's written on this bottle?", "read_text()", "read_text"),
     Example(
         "Don't forget that my sister's birthday is in May.",
@@ -67,10 +64,7 @@ EXAMPLES = (
         'calculate("3*14.50")',
         "calculate",
     ),
-    Example(
-        "Is it bad for the eyes to read in the dark?",
-        "No, it only tires them. It does no lasting harm.",
-    ),
+    Example("What time does the sun come up in winter?", "Around eight, depending on where you are."),
     Example("Tell me what you see in front of you.", 'look("what is there")', "look"),
     Example("Get rid of all the timers.", 'cancel_timer("all")', "cancel_timer"),
     Example("I'll never forget that summer in Spain.", "What made it so special?"),
@@ -87,8 +81,12 @@ EXAMPLES = (
     Example("How far is it to the sun?", "About 150 million kilometers."),
     Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
     Example("What's the date three weeks from now?", "get_date(3*7)", "get_date"),
-    Example("What was the name of my dentist again?", 'recall("dentist name")', "recall"),
+    Example("What did I tell you about my dentist?", 'recall("dentist")', "recall"),
     Example("From now on, please call me Sam.", 'remember("The user wants to be called Sam.")', "remember"),
+    Example("The bus was ten minutes late today.", "That's annoying. Did you still get there in time?"),
+    Example("Wake me up in twenty-five minutes.", "set_timer(25*60)", "set_timer"),
+    Example("What's my locker number?", 'recall("locker number")', "recall"),
+    Example("Which month is the hottest?", "July, in most of Europe and North America."),
     Example("Buzz me in one and a half minutes.", "set_timer(1.5*60)", "set_timer"),
     Example("Let me know when forty seconds have passed.", "set_timer(40)", "set_timer"),
     Example(

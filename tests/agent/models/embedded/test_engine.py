@@ -95,7 +95,7 @@ class TestWithModels:
                 "The camera shows: objects: 2 bananas, a cup; main colours: brown.",
                 "banana",
             ),
-            ("What does the sign say?", "read_text", "{}", "EXIT\nNo entry after 6 pm", "no entry"),
+            ("What does the sign say?", "read_text", "{}", "EXIT\nNo entry after 6 pm", "6 pm"),
             (
                 "When does the plumber come?",
                 "recall",
