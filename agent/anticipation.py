@@ -129,7 +129,8 @@ class Anticipation:
             self._answers -= 1
             if not self._answers:
                 self._free.set()
-                self._answered = self._call_later(AFTER_ANSWER_S, self.warm)
+                if not self._closed:
+                    self._answered = self._call_later(AFTER_ANSWER_S, self.warm)
 
     async def aclose(self) -> None:
         """Stop; no task remains."""
@@ -163,6 +164,9 @@ class Anticipation:
             except (HearsightError, ToolError) as error:
                 # Nothing is lost but time: the answer reports what is wrong, if it still is.
                 _log.warning("reading ahead failed", session_id=self._session_id, reason=error.message)
+            # The boundary at which a bug ends this reading and not the later ones; the log has the traceback.
+            except Exception:
+                _log.exception("reading ahead failed", session_id=self._session_id)
 
     async def _read_context(self) -> None:
         await self._conversation.prefill(self._request(self._context.for_model()))

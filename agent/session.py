@@ -1,13 +1,11 @@
-"""The agent behind a session: one per process, and one side of it for every session."""
+"""The agent's side of one session."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from langchain_core.messages import BaseMessage
@@ -16,14 +14,12 @@ from hearsight.agent.answer import Answer
 from hearsight.agent.anticipation import Anticipation
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
-from hearsight.agent.graph import Graph, build_graph
-from hearsight.agent.ledger import CONTEXT_LIMIT, Ledger
+from hearsight.agent.ledger import Ledger
 from hearsight.agent.messages import audio_file_id
-from hearsight.agent.models.base import Engine, GenerateRequest
+from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.tool_runs import ToolRuns
 from hearsight.agent.transcripts import Transcripts
-from hearsight.agent.turn import AnswerLimits, State, Turn
-from hearsight.agent.voice.base import Voice
+from hearsight.agent.turn import State, Turn
 from hearsight.streams.errors import EngineError, HearsightError
 from hearsight.streams.events import (
     AgentEvent,
@@ -45,81 +41,14 @@ from hearsight.streams.events import (
 from hearsight.streams.ports import Host
 from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
-from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.timers import Timer, Timers
 
+if TYPE_CHECKING:
+    from hearsight.agent.agent import HearsightAgent
+
 _log = structlog.get_logger(__name__)
 BROKEN = "Something went wrong while answering. Please say it again."
-
-
-def _local_now() -> datetime:
-    return datetime.now().astimezone()
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """What whoever runs the service decides.
-
-    Attributes:
-        instructions: System prompt of a session that brings none.
-        context_limit: Tokens of prompt and answer together; the engine's own limit holds, too.
-        reserve_tokens: Of these, kept free for the answer.
-    """
-
-    instructions: str = ""
-    context_limit: int = CONTEXT_LIMIT
-    reserve_tokens: int = 1024
-    answer: AnswerLimits = field(default_factory=AnswerLimits)
-
-
-class HearsightAgent:
-    """Implements ``hearsight.streams.ports.Agent``.
-
-    Args:
-        engine: Hears, sees and writes.
-        voice: Speaks.
-        registry: The built-in tools.
-        memory: What ``remember`` and ``recall`` work on.
-        settings: See `AgentSettings`.
-        now: The time where the user is, aware.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        voice: Voice,
-        registry: ToolRegistry,
-        memory: MemoryStore,
-        settings: AgentSettings = AgentSettings(),
-        *,
-        now: Callable[[], datetime] = _local_now,
-    ) -> None:
-        self.engine = engine
-        self.voice = voice
-        self.registry = registry
-        self.memory = memory
-        self.settings = settings
-        self.now = now
-        self.graph: Graph = build_graph()
-
-    async def warm_up(self) -> None:
-        """Let the model read the standing instructions and tools before the first session asks.
-
-        Raises:
-            EngineError: The model failed.
-        """
-        await self.engine.warm_up(GenerateRequest((), self.settings.instructions, self.registry.specs()))
-
-    def open(self, session_id: str, host: Host) -> HearsightAgentSession:
-        """A session's own agent."""
-        return HearsightAgentSession(self, session_id, host)
-
-    async def aclose(self) -> None:
-        """Close the engine, the voice and the memory."""
-        await self.engine.aclose()
-        await self.voice.aclose()
-        await self.memory.aclose()
 
 
 class HearsightAgentSession:

@@ -11,8 +11,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd, Transcription
-from hearsight.agent.session import HearsightAgent
 from hearsight.agent.voice.base import SpeechChunk
 from hearsight.streams.events import AudioDelta, Output, Samples, SpeechStopped
 from hearsight.streams.ports import EndOfTurn

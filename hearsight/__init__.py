@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hearsight.agent.agent import HearsightAgent as HearsightAgent
     from hearsight.agent.graph import build_graph as build_graph
-    from hearsight.agent.session import HearsightAgent as HearsightAgent
     from hearsight.compose import Service as Service
     from hearsight.compose import open_service as open_service
     from hearsight.config.payloads import PayloadStore as PayloadStore
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hearsight.streams.session.session import Session as Session
 
 _HOMES = {
-    "HearsightAgent": "hearsight.agent.session",
+    "HearsightAgent": "hearsight.agent.agent",
     "PayloadStore": "hearsight.config.payloads",
     "Server": "hearsight.streams.server",
     "Service": "hearsight.compose",

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from hearsight.addresses import REALTIME_PATH
+from hearsight.agent.agent import AgentSettings, HearsightAgent
 from hearsight.agent.models.base import Engine
-from hearsight.agent.session import AgentSettings, HearsightAgent
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.base import Voice
 from hearsight.config.errors import StartupError

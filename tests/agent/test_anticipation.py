@@ -253,6 +253,12 @@ async def test_who_goes_on_at_once_needs_no_reading_after_the_answer(bench: Benc
     assert len(bench.ringing) == (event == "answer")
 
 
+async def test_an_answer_that_ends_after_the_session_leaves_no_alarm(bench: Bench) -> None:
+    with bench.anticipation.suspended():
+        await bench.anticipation.aclose()
+    assert bench.alarms == []
+
+
 async def test_what_waits_when_an_answer_begins_is_the_answers_to_read(bench: Bench) -> None:
     bench.anticipation.warm()
     with bench.anticipation.suspended():
@@ -314,7 +320,7 @@ async def test_a_model_that_hears_is_not_read_to() -> None:
     await bench.aclose()
 
 
-@pytest.mark.parametrize("error", [EngineError("Broken."), ToolError("No such tool.")])
+@pytest.mark.parametrize("error", [EngineError("Broken."), ToolError("No such tool."), KeyError("a bug")])
 async def test_a_failure_costs_nothing_but_time(bench: Bench, error: Exception) -> None:
     bench.refusal = error
     with structlog.testing.capture_logs() as logs:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from agent_driver import Driver, kinds, words
 
+from hearsight.agent.agent import AgentSettings
 from hearsight.agent.messages import blocks
 from hearsight.agent.models.base import Capabilities, Transcription
 from hearsight.agent.models.scripted import Script, ScriptedEngine, Step
 from hearsight.agent.nodes.perceive import INAUDIBLE, LOST, UNSEEN
 from hearsight.agent.nodes.think import NOT_UNDERSTOOD, NOTHING_TO_SAY
-from hearsight.agent.session import BROKEN, AgentSettings
+from hearsight.agent.session import BROKEN
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.streams.errors import EngineError

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from langchain_core.tools import tool
 
+from hearsight.agent.agent import AgentSettings, HearsightAgent
 from hearsight.agent.models.scripted import Script, ScriptedConversation, ScriptedEngine, Step
-from hearsight.agent.session import AgentSettings, HearsightAgent, HearsightAgentSession
+from hearsight.agent.session import HearsightAgentSession
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.streams.events import (
     AgentEvent,

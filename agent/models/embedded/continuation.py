@@ -90,6 +90,17 @@ class Continuation:
             **({"grammar": self.grammar} if self.grammar is not None else {}),
         }
 
+    def begin(self, tokens: Sequence[int], *, complete: bool) -> None:
+        """Begin with tokens that need not be asked for.
+
+        Args:
+            tokens: Those; what exceeds the limit is part of the continuation all the same.
+            complete: Whether nothing follows them.
+        """
+        self.tokens.extend(tokens)
+        self._at_limit = not complete and len(self.tokens) >= self.max_tokens
+        self.ended = complete or self._at_limit
+
     def follow(self, event: dict[str, Any]) -> None:
         """Take note of an event of the server."""
         if "timings" in event and self.cached is None:

@@ -204,6 +204,8 @@ class EmbeddedConversation:
         sampling = self._sampling
         if request.temperature is not None:
             sampling = Sampling(request.temperature)
+        # Where no call may be made, one that is written all the same is neither completed nor the end.
+        callable_tools = request.tools if request.tool_choice != "none" else ()
         async with self._writing:
             deltas = self._writer.generate(
                 render(request, self._standing),
@@ -211,8 +213,8 @@ class EmbeddedConversation:
                 max_tokens=request.max_tokens,
                 sampling=sampling,
                 grammar=_grammar(request),
-                rest=partial(rest_of_opening, tools=request.tools if request.tool_choice != "none" else ()),
-                until=CallEnd(request.tools),
+                rest=partial(rest_of_opening, tools=callable_tools),
+                until=CallEnd(callable_tools),
             )
             async with aclosing(deltas):
                 async for delta in deltas:

@@ -125,9 +125,9 @@ class LanguageModel:
                     written.cached = reading.cached
                 if foreseen is not None:
                     known = rest(foreseen.text)
-                    written.tokens += [foreseen.token, *self._encode(known)]
                     yield foreseen.text + known
-                    written.ended = until(foreseen.text + known) or len(written.tokens) >= max_tokens
+                    complete = until(foreseen.text + known)
+                    written.begin([foreseen.token, *self._encode(known)], complete=complete)
             while not written.ended:
                 async with aclosing(self._events(written, seat)) as events:
                     async for event in events:

@@ -38,6 +38,9 @@ MAX_TOKENS = 224
 MAX_COMPRESSION_RATIO = 2.4
 """Text that shrinks more than this under zlib is a loop; the value is that of OpenAI's reference decoder."""
 
+LOOPED_WORDS = 3
+"""People do say "no, no" and "thank you, thank you"."""
+
 _SPEECH = "Speech to text"
 
 
@@ -69,9 +72,21 @@ def token_budget(samples: int) -> int:
 
 
 def is_loop(text: str) -> bool:
-    """Whether a text says the same over and over, judged by how well it compresses."""
+    """Whether a text says the same over and over.
+
+    Judged by how well it compresses and, for what is too short for that, by whether it is nothing but one
+    phrase again and again. Whoever does say something twice loses nothing: it is only heard again.
+    """
     data = text.encode()
-    return len(data) / len(zlib.compress(data)) > MAX_COMPRESSION_RATIO
+    return len(data) / len(zlib.compress(data)) > MAX_COMPRESSION_RATIO or _is_one_phrase(text)
+
+
+def _is_one_phrase(text: str) -> bool:
+    words = [word.strip(".,?!…").lower() for word in text.split()]
+    return any(
+        words == words[:length] * (len(words) // length)
+        for length in range(LOOPED_WORDS, len(words) // 2 + 1)
+    )
 
 
 class Whisper:

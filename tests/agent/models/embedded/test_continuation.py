@@ -67,6 +67,21 @@ def test_the_limit_is_no_end_of_the_text() -> None:
     assert written.end.reason == "length"
 
 
+def test_it_may_begin_with_what_is_known() -> None:
+    written = Continuation(PROMPT, 10, GREEDY)
+    written.begin([5, 6], complete=False)
+    assert not written.ended and written.request()["prompt"] == [*PROMPT, 5, 6]
+    written = Continuation(PROMPT, 10, GREEDY)
+    written.begin([5, 6], complete=True)
+    assert written.ended and written.end.reason == "stop" and written.end.output_tokens == 2
+
+
+def test_what_is_known_may_reach_the_limit() -> None:
+    written = Continuation(PROMPT, 2, GREEDY)
+    written.begin([5, 6, 7], complete=False)
+    assert written.ended and written.end.reason == "length"
+
+
 def test_a_long_text_goes_on_guarded_against_loops_once() -> None:
     written = Continuation(PROMPT, 500, GREEDY)
     written.request()

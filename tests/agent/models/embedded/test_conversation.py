@@ -42,6 +42,8 @@ class Parrot:
         self.prompts: list[Prompt | str] = []
         self.warmed: list[Prompt | str] = []
         self.options: list[tuple[int, Sampling, str | None]] = []
+        self.calls: list[tuple[str, bool]] = []
+        """What it is told to write behind ``set``, and whether a call is the end."""
         self.active = self.most_active = 0
         self.forgotten: list[str] = []
 
@@ -61,6 +63,7 @@ class Parrot:
     ) -> AsyncGenerator[Delta]:
         self.prompts.append(prompt)
         self.options.append((max_tokens, sampling, grammar))
+        self.calls.append((rest("set"), until('set_timer(60, "tea")')))
         self.active += 1
         self.most_active = max(self.active, self.most_active)
         try:
@@ -122,6 +125,20 @@ async def test_it_writes_on_from_the_prompt(conversation: EmbeddedConversation, 
     assert await words(conversation) == ["one ", "two ", "three", GenerationEnd("stop", output_tokens=3)]
     assert parrot.prompts == [render(REQUEST)]
     assert parrot.options == [(512, Sampling(0.2), None)]
+
+
+async def test_a_call_is_begun_for_the_model_and_ends_its_text(
+    conversation: EmbeddedConversation, parrot: Parrot
+) -> None:
+    await words(conversation)
+    assert parrot.calls == [("_timer(", True)]
+
+
+async def test_where_no_call_may_be_made_none_is_begun_and_none_ends_the_text(
+    conversation: EmbeddedConversation, parrot: Parrot
+) -> None:
+    await words(conversation, replace(REQUEST, tool_choice="none"))
+    assert parrot.calls == [("", False)]
 
 
 async def test_closing_stops_it(conversation: EmbeddedConversation, parrot: Parrot) -> None:

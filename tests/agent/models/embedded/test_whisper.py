@@ -56,6 +56,22 @@ def test_what_people_say_is_not_taken_for_a_loop(text: str) -> None:
     assert not is_loop(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How long should I wait? How long should I wait?",
+        "Tell me about the moon. Tell me about the moon, tell me about the moon",
+    ],
+)
+def test_a_request_that_is_nothing_but_one_phrase_again_is_a_loop(text: str) -> None:
+    assert is_loop(text)
+
+
+@pytest.mark.parametrize("text", ["Thank you, thank you.", "Tell me about the moon. Tell me about the sun."])
+def test_a_short_word_or_another_end_is_no_loop(text: str) -> None:
+    assert not is_loop(text)
+
+
 @given(st.text(st.characters(categories=("L",)), min_size=3, max_size=20), st.integers(20, 60))
 def test_a_phrase_said_over_and_over_is_a_loop(phrase: str, times: int) -> None:
     assert is_loop(f"{phrase} " * times)
