@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ async def hear(model: str, sets: dict[str, list[Recording]], threads: int, conso
 
 async def run(console: Console) -> Result:
     """Measure both models on every set."""
-    threads = load_settings().settings.embedded.threads or 2
+    threads = max(1, (load_settings().settings.embedded.threads or os.cpu_count() or 2) // 2)
     texts = [request.text for path in (DEV, HELD_OUT) for request in load(path)]
     with console.status("Reading the requests out …"):
         sets = await recordings(texts)
@@ -113,7 +114,7 @@ def _result(measured: list[Heard], threads: int) -> Result:
     ]
     method = f"""\
 Word error rate and computing time an utterance of the embedded engine's speech to text: Whisper
-`tiny.en`, the default, and `base`, where it has been fetched; int8, greedy, {threads} threads.
+`tiny.en`, the default, and `base`, where it has been fetched; int8, greedy, on {threads} of this machine's cores.
 *Human*: the recordings in tests/data/speech and the read sentences of Debian's
 `pocketsphinx-testdata`, where it is installed. *Requests*: the texts of
 tests/data/spoken_requests*.jsonl, read out by hibari, the service's own voice; and, where they are

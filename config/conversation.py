@@ -68,7 +68,7 @@ class TurnSettings(Section):
         800, ge=32, le=30_000, description="Silence that ends a turn which does not, in milliseconds."
     )
     speculate_after_ms: int = Field(
-        128, ge=32, le=10_000, description="Silence after which thinking starts on trial, in milliseconds."
+        96, ge=32, le=10_000, description="Silence after which thinking starts on trial, in milliseconds."
     )
     speculative: bool = Field(True, description="Start to think before it is sure that the turn is over.")
     barge_in_ms: int = Field(

@@ -1,9 +1,10 @@
 """Cutting text into clauses while it is still being written.
 
 The first clause leaves as early as it can be said at all, because the user waits for it; the later ones are
-longer, because a synthesiser that sees a whole phrase gives it better prosody. Text is only ever cut at
-whitespace, so a number, a URL or an abbreviation stays whole whatever punctuation it holds, and a full stop
-counts only once the character after it is known ("3." may become "3.5").
+longer, because a synthesiser that sees a whole phrase gives it better prosody. Text is cut at whitespace, so a
+number, a URL or an abbreviation stays whole whatever punctuation it holds, and a full stop counts only once
+the character after it is known ("3." may become "3.5"). Only the comma at which the first clause ends is not
+waited behind, where it follows a plain word.
 """
 
 from __future__ import annotations
@@ -111,8 +112,15 @@ class ClauseSplitter:
             if ended:
                 self._cut(done)
         self._word += char
-        if len(self._clause) + len(self._space) + len(self._word) >= MAX_CLAUSE_CHARS:
+        if char == "," and self._is_plain_start():
+            self._end_word(done)
+        elif len(self._clause) + len(self._space) + len(self._word) >= MAX_CLAUSE_CHARS:
             self._cut_overlong(done)
+
+    def _is_plain_start(self) -> bool:
+        """Whether the first clause can end at this comma: behind "well", nothing makes it part of a number."""
+        first = self._pace is not self._later
+        return first and self._words + 1 >= self._pace.comma_words and self._word[:-1].isalpha()
 
     def _on_space(self, char: str, done: list[str]) -> None:
         if self._word:

@@ -15,7 +15,7 @@ class SessionLimits:
     """Speech that interrupts an answer; less is a backchannel or a noise."""
     lull_ms: int = 64
     """Silence after which what was said is written down and read, in case that was all."""
-    speculate_after_ms: int = 128
+    speculate_after_ms: int = 96
     """Silence after which the end-of-turn model is asked and thinking may start."""
     speculative: bool = True
     endpoint_threshold: float = 0.5

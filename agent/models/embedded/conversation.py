@@ -21,7 +21,6 @@ from hearsight.agent.models.embedded.prompt import (
     camera_line,
     context_pieces,
     head,
-    open_pieces,
     render,
     wrapper_pieces,
 )
@@ -186,12 +185,9 @@ class EmbeddedConversation:
         Raises:
             EngineError: The language model failed.
         """
-        if unfinished:
-            prompt = open_pieces(request, self._standing)
-        elif request.messages and isinstance(request.messages[-1], HumanMessage):
-            prompt = render(request, self._standing)
-        else:
-            prompt = context_pieces(request, self._standing)
+        spoken = request.messages and isinstance(request.messages[-1], HumanMessage)
+        build = render if spoken and not unfinished else context_pieces
+        prompt = build(request, self._standing)
         async with self._writing:
             await self._writer.warm(prompt, session_id=self._session_id, sampling=self._sampling)
 

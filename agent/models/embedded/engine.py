@@ -127,7 +127,8 @@ async def open_embedded_engine(
         ),
         SpeechToText(
             store.path(f"whisper-{settings.speech_to_text}"),
-            threads=threads,
+            # Whisper was measured to be as fast on one of two cores as on both, and the other has much to do.
+            threads=max(1, threads // 2),
             language="en" if english else language.split("-")[0],
         ),
         Sight(objects_dir=objects_dir, text=settings.ocr, threads=threads),

@@ -67,7 +67,7 @@ EXAMPLES = (
     Example("What time does the sun come up in winter?", "Around eight, depending on where you are."),
     Example("Tell me what you see in front of you.", 'look("what is there")', "look"),
     Example("Get rid of all the timers.", 'cancel_timer("all")', "cancel_timer"),
-    Example("I'll never forget that summer in Spain.", "What made it so special?"),
+    Example("I can't remember when I was last so happy.", "What made you so happy?"),
     Example(
         "Make a note that the meeting has moved to room nine.",
         'remember("The meeting has moved to room nine.")',
@@ -82,6 +82,10 @@ EXAMPLES = (
     Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
     Example("What's the date three weeks from now?", "get_date(3*7)", "get_date"),
     Example("What did I tell you about my dentist?", 'recall("dentist")', "recall"),
+    Example(
+        "I remember our old kitchen table.",
+        "It sounds like a good memory. Who sat there with you?",
+    ),
     Example("From now on, please call me Sam.", 'remember("The user wants to be called Sam.")', "remember"),
     Example("The bus was ten minutes late today.", "That's annoying. Did you still get there in time?"),
     Example("Wake me up in twenty-five minutes.", "set_timer(25*60)", "set_timer"),

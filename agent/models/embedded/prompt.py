@@ -25,6 +25,7 @@ from hearsight.tools.signature import signature
 START, END = Special("<|im_start|>"), Special("<|im_end|>")
 ANSWER: Prompt = (START, "assistant\n")
 """What a prompt ends with."""
+USER = "user"
 _BREAK = "\n"
 """Between the parts of what somebody said."""
 RESULT, PUT_INTO_WORDS = "The result:\n", "\nTell me this in one sentence."
@@ -58,7 +59,7 @@ def common_head(standing: str, tools: Sequence[ToolSpec]) -> Prompt:
         parts.append(WITH_TOOLS.format(signatures="\n".join(signature(tool) for tool in tools)))
     pieces = _turn("system", "\n\n".join(part for part in parts if part))
     for example in examples_for(tools) if tools else ():
-        pieces += _turn("user", example.said) + _turn("assistant", example.answer)
+        pieces += _turn(USER, example.said) + _turn("assistant", example.answer)
     return pieces
 
 
@@ -80,7 +81,7 @@ def head(instructions: str, tools: Sequence[ToolSpec], standing: str = "") -> Pr
     if any(own):
         pieces += _turn("system", "\n\n".join(part for part in [*own, REMINDER if tools else ""] if part))
         for example in reminders_for(built_in):
-            pieces += _turn("user", example.said) + _turn("assistant", example.answer)
+            pieces += _turn(USER, example.said) + _turn("assistant", example.answer)
     return pieces
 
 
@@ -93,12 +94,6 @@ def context_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
     """The prompt of a request as far as it will stay the same when the conversation goes on."""
     conversation = [piece for message in request.messages for piece in message_pieces(message)]
     return [*head(request.instructions, request.tools, standing), *conversation]
-
-
-def open_pieces(request: GenerateRequest, standing: str = "") -> Prompt:
-    """The prompt of a request whose last message is still being spoken: that message is left open."""
-    *pieces, _ = context_pieces(request, standing)
-    return pieces
 
 
 def message_pieces(message: BaseMessage) -> Prompt:
@@ -115,7 +110,7 @@ def wrapper_pieces(message: BaseMessage) -> Prompt:
 def _role(message: BaseMessage) -> str:
     if isinstance(message, AIMessage):
         return "assistant"
-    return "system" if isinstance(message, SystemMessage) else "user"
+    return "system" if isinstance(message, SystemMessage) else USER
 
 
 def _contents(message: BaseMessage) -> list[str]:
@@ -169,6 +164,7 @@ def _literal(value: Any) -> str:
 
 
 def _turn(role: str, *pieces: str) -> list[Special | str]:
-    # The template that the model was trained with has a line break at the end. It does as well without, and
-    # the last user's is read while they wait.
-    return [START, f"{role}\n", *(piece for piece in pieces if piece), END]
+    # The template that the model was trained with ends every turn with END and a line break. It does as well
+    # without where the next begins: what stands behind a user's last word is read while they wait.
+    end = () if role == USER else (END,)
+    return [START, f"{role}\n", *(piece for piece in pieces if piece), *end]

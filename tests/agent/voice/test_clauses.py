@@ -75,9 +75,11 @@ def test_clauses_joined_are_the_text_however_it_is_cut(text: str, data: st.DataO
 
 
 @given(prose | st.text(max_size=300))
-def test_only_whitespace_separates_clauses(text: str) -> None:
+def test_only_whitespace_separates_clauses_but_for_the_first_comma(text: str) -> None:
     clauses = split(text)
-    assert all(clause[0].isspace() for clause in clauses[1:])
+    first, second = clauses[:1], clauses[1:2]
+    assert all(clause[0].isspace() or first[0].endswith(",") for clause in second)
+    assert all(clause[0].isspace() for clause in clauses[2:])
     assert all(not clause[-1].isspace() for clause in clauses[:-1])
 
 
@@ -133,7 +135,20 @@ def test_a_full_stop_waits_for_what_follows_it() -> None:
 
 
 def test_the_first_clause_leaves_at_the_first_comma() -> None:
-    assert first_clause_after("Of course, I can help you with that.") == "Of course, "
+    assert first_clause_after("Of course, I can help you with that.") == "Of course,"
+
+
+@pytest.mark.parametrize("text", ["It is 1,440.", "See https://a.org/x,y now.", 'He said "well", and left.'])
+def test_a_comma_that_may_be_part_of_something_is_waited_behind(text: str) -> None:
+    cut = text.index(",") + 1
+    assert ClauseSplitter().feed(text[:cut]) == []
+
+
+def test_later_clauses_are_only_cut_at_whitespace() -> None:
+    splitter = ClauseSplitter()
+    splitter.feed("Oh well, one two three four five six seven eight nine")
+    assert splitter.feed(" ten,") == []
+    assert splitter.feed(" eleven") == [" one two three four five six seven eight nine ten,"]
 
 
 def test_the_first_clause_leaves_before_a_conjunction() -> None:
