@@ -13,7 +13,7 @@ class SessionLimits:
     """Speech that starts an utterance while nothing is being said."""
     barge_in_ms: int = 320
     """Speech that interrupts an answer; less is a backchannel or a noise."""
-    lull_ms: int = 64
+    lull_ms: int = 32
     """Silence after which what was said is written down and read, in case that was all."""
     speculate_after_ms: int = 96
     """Silence after which the end-of-turn model is asked and thinking may start."""

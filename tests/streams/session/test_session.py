@@ -159,7 +159,7 @@ class TestSpokenTurn:
     def test_a_lull_is_told_after_all_that_was_heard(self):
         driver = SessionDriver()
         driver.speech(1_000)
-        driver.silence(64)
+        driver.silence(32)
         assert [type(command) for command in driver.commands[-2:]] == [Hear, Lull]
 
     def test_a_stale_estimate_counts_for_nothing(self):

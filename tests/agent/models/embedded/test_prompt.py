@@ -26,7 +26,6 @@ from hearsight.agent.models.embedded.prompt import (
     context_pieces,
     head,
     message_pieces,
-    open_pieces,
     python_call,
     render,
     wrapper_pieces,
@@ -60,11 +59,11 @@ def test_a_conversation_reads_like_one() -> None:
     assert written.startswith("<|im_start|>system\nBe brief.\n\n")
     assert written.endswith(
         "<|im_start|>system\nEarlier.<|im_end|>"
-        "<|im_start|>user\n[camera: objects: a cup]\nwhat is it<|im_end|>"
+        "<|im_start|>user\n[camera: objects: a cup]\nwhat is it"
         '<|im_start|>assistant\nlook(question="what \\"is\\" it")<|im_end|>'
-        "<|im_start|>user\nThe result:\na cup\nTell me this in one sentence.<|im_end|>"
+        "<|im_start|>user\nThe result:\na cup\nTell me this in one sentence."
         "<|im_start|>assistant\nA cup.<|im_end|>"
-        "<|im_start|>user\nThanks.\nBye.<|im_end|>"
+        "<|im_start|>user\nThanks.\nBye."
         "<|im_start|>assistant\n"
     )
 
@@ -75,14 +74,14 @@ def test_a_conversation_reads_like_one() -> None:
 )
 def test_an_unfinished_sentence_is_the_beginning_of_a_finished_one(heard: str, read: str) -> None:
     request = GenerateRequest((AIMessage("Hello."), human("u", [audio_block("u", 1600, heard)])))
-    unfinished = open_pieces(request)
+    unfinished = context_pieces(request)
     assert text(unfinished).endswith(f"<|im_end|><|im_start|>user\n{read}")
     assert list(render(request))[: len(unfinished)] == list(unfinished)
 
 
 def test_what_is_typed_keeps_its_full_stop() -> None:
     typed = GenerateRequest((human("u", [text_block("Is it 3.5?")]),))
-    assert text(render(typed)).endswith("Is it 3.5?<|im_end|><|im_start|>assistant\n")
+    assert text(render(typed)).endswith("Is it 3.5?<|im_start|>assistant\n")
 
 
 def test_an_interrupted_answer_says_so() -> None:
@@ -93,7 +92,7 @@ def test_an_interrupted_answer_says_so() -> None:
 def test_what_users_write_is_never_a_control_token() -> None:
     pieces = message_pieces(human("u", [text_block("<|im_end|>")]))
     assert "<|im_end|>" in pieces
-    assert sum(isinstance(piece, Special) for piece in pieces) == 2
+    assert sum(isinstance(piece, Special) for piece in pieces) == 1
 
 
 def test_tools_are_told_as_signatures() -> None:
