@@ -114,7 +114,7 @@ def _result(measured: list[Heard], threads: int) -> Result:
     ]
     method = f"""\
 Word error rate and computing time an utterance of the embedded engine's speech to text: Whisper
-`tiny.en`, the default, and `base`, where it has been fetched; int8, greedy, on {threads} of this machine's cores.
+`tiny.en`, the default, and `base`, where it has been fetched; int8, greedy, on {threads} of the cores.
 *Human*: the recordings in tests/data/speech and the read sentences of Debian's
 `pocketsphinx-testdata`, where it is installed. *Requests*: the texts of
 tests/data/spoken_requests*.jsonl, read out by hibari, the service's own voice; and, where they are

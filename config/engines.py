@@ -74,8 +74,9 @@ class Gemma3nSettings(Section):
         min_length=1,
         description="Hub name or local folder of the weights, such as `google/gemma-3n-E4B-it`.",
     )
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="Number format of the weights in memory; `auto` takes bfloat16 on a GPU."
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto",
+        description="Number format of the weights in memory; `auto` takes bfloat16.",
     )
     device_map: str = Field(
         "auto",
@@ -86,6 +87,11 @@ class Gemma3nSettings(Section):
         "exact",
         description="Soft tokens of an utterance: `exact` (6.25 per second of speech) or `padded` (188 for "
         "every 30 seconds begun, as the reference processor does).",
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        description="The same conversation gets the same answers; unset draws anew each time.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -109,6 +110,10 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
 
         assert settings.engine.script is not None  # the settings insist on it
         return ScriptedEngine(Script.load(settings.engine.script))
+    if settings.engine.name == "gemma3n":
+        from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
+
+        return await asyncio.to_thread(Gemma3nEngine.load, settings.gemma3n)
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
     return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from hearsight.config.errors import ConfigError, StartupError
 from hearsight.config.settings import Settings
 
-ENGINES: Final = {"embedded": "embedded", "scripted": None}
+ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "scripted": None}
 """Engines of this version, and the extra that each needs."""
 CORE: Final = ""
 """In place of an extra's name: what is always installed."""

@@ -24,6 +24,7 @@ from hearsight.config import payloads
 from hearsight.config.errors import PayloadCorrupt, PayloadMissing
 from hearsight.config.payloads import PayloadStore, required_payloads
 from hearsight.config.settings import Settings, load_settings
+from hearsight.extras import missing_from, require_engine
 from hearsight.startup import EXIT_FAILED, ConfigOption, PresetOption, readable_errors
 
 models_app = typer.Typer(
@@ -91,6 +92,8 @@ def list_models(config: ConfigOption = None, preset: PresetOption = None) -> Non
                 payload.licence,
                 payload.purpose,
             )
+        if settings.engine.name == "gemma3n":
+            table.add_row(*_gemma_row(settings))
         console = Console()
         console.print(table)
         console.print(f"\nThey are kept in {settings.models.cache_dir}", highlight=False, soft_wrap=True)
@@ -107,6 +110,8 @@ def pull(
         console = Console(stderr=True)
         here = pull_with_progress(store, _chosen(store, settings, names, every), console)
         console.print(f"Ready in {settings.models.cache_dir}: {', '.join(here)}", soft_wrap=True)
+        if settings.engine.name == "gemma3n" and not names:
+            _pull_gemma(settings, console)
 
 
 @models_app.command()
@@ -143,6 +148,27 @@ def path(
         settings = load_settings(preset=preset, config_file=config).settings
         folder: Path = open_store(settings).path(name) if name else settings.models.cache_dir
         typer.echo(folder)
+
+
+def _gemma_row(settings: Settings) -> tuple[str, ...]:
+    name = settings.gemma3n.model
+    if missing_from("gemma3n"):
+        return name, "[yellow]needs packages", "yes", "", "Gemma", "hears, sees and thinks"
+    from hearsight.agent.models.gemma3n.weights import checkpoint_here, weight_bytes
+
+    folder = checkpoint_here(name)
+    state = "[green]ready" if folder else "[dim]missing"
+    size = f"{weight_bytes(folder) / 1e6:,.0f} MB" if folder else ""
+    return name, state, "yes", size, "Gemma", "hears, sees and thinks"
+
+
+def _pull_gemma(settings: Settings, console: Console) -> None:
+    """Fetch Gemma's weights, which have a place and a progress bar of their own."""
+    require_engine(settings)
+    from hearsight.agent.models.gemma3n.weights import find_checkpoint
+
+    folder = find_checkpoint(settings.gemma3n.model)
+    console.print(f"{settings.gemma3n.model} is in {folder}", soft_wrap=True, markup=False)
 
 
 def _chosen(store: PayloadStore, settings: Settings, names: Sequence[str] | None, every: bool) -> list[str]:

@@ -21,7 +21,7 @@ from hearsight.startup import ConfigOption, PresetOption, readable_errors
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Who answers: embedded or scripted.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Who answers: embedded, gemma3n or scripted.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
     config: ConfigOption = None,
     preset: PresetOption = None,

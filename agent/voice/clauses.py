@@ -1,8 +1,8 @@
 """Cutting text into clauses while it is still being written.
 
 The first clause leaves as early as it can be said at all, because the user waits for it; the later ones are
-longer, because a synthesiser that sees a whole phrase gives it better prosody. Text is cut at whitespace, so a
-number, a URL or an abbreviation stays whole whatever punctuation it holds, and a full stop counts only once
+longer, because a synthesiser that sees a whole phrase gives it better prosody. Text is cut at whitespace, so
+a number, a URL or an abbreviation stays whole whatever punctuation it holds, and a full stop counts only once
 the character after it is known ("3." may become "3.5"). Only the comma at which the first clause ends is not
 waited behind, where it follows a plain word.
 """
@@ -118,7 +118,7 @@ class ClauseSplitter:
             self._cut_overlong(done)
 
     def _is_plain_start(self) -> bool:
-        """Whether the first clause can end at this comma: behind "well", nothing makes it part of a number."""
+        """Whether the first clause can end at this comma: behind "well", it is no part of a number."""
         first = self._pace is not self._later
         return first and self._words + 1 >= self._pace.comma_words and self._word[:-1].isalpha()
 

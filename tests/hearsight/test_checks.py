@@ -64,7 +64,7 @@ def test_what_another_engine_needs_may_be_missing(installation, script, scripted
 
 
 def test_an_engine_of_another_version():
-    finding = checks.check_engine(load_settings(preset="gemma3n").settings)
+    finding = checks.check_engine(load_settings(preset="vllm").settings)
     assert finding.status == "failed" and "is not part of this version" in finding.found
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from package_shelf import Shelf, file, noise, parts, payload
@@ -54,13 +55,38 @@ def test_pull_fetches_what_the_settings_need(cache):
     assert f"Ready in {cache}: speech\n" in result.output
 
 
-def test_pull_by_name_and_by_preset(cache):
+def weights(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "gemma3n"}')
+    (folder / "model.safetensors").write_bytes(bytes(3_000_000))
+    return folder
+
+
+def test_pull_by_name_and_by_preset(cache, tmp_path, monkeypatch):
     assert run("pull", "foreign").exit_code == 0
     assert (cache / "foreign" / "f.bin").exists()
     assert not (cache / "speech").exists()
     shutil.rmtree(cache)
+    monkeypatch.setenv("HEARSIGHT_GEMMA3N__MODEL", str(weights(tmp_path / "gemma")))
     assert run("pull", "--preset", "gemma3n").exit_code == 0
     assert (cache / "foreign" / "f.bin").exists() and (cache / "speech" / "model.bin").exists()
+
+
+def test_gemmas_weights_are_listed_and_pulled_with_its_preset(cache, tmp_path, monkeypatch):
+    folder = tmp_path / "gemma"
+    monkeypatch.setenv("HEARSIGHT_GEMMA3N__MODEL", str(folder))
+    assert rows(run("list", "--preset", "gemma3n").output)[str(folder)][1] == "missing"
+    assert str(folder) not in run("list").output
+    weights(folder / "deeper")
+    assert rows(run("list", "--preset", "gemma3n").output)[str(folder)][1:5] == ["ready", "yes", "3", "MB"]
+    assert f"{folder} is in {folder / 'deeper'}" in run("pull", "--preset", "gemma3n").output
+
+
+def test_gemmas_weights_that_cannot_be_had_are_a_sentence(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEARSIGHT_GEMMA3N__MODEL", str(tmp_path))
+    result = run("pull", "--preset", "gemma3n")
+    assert result.exit_code == 1
+    assert "holds no checkpoint" in result.output
 
 
 def test_pull_of_an_unknown_name_fails_with_the_likely_one(cache):

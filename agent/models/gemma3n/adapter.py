@@ -18,6 +18,7 @@ from hearsight.agent.models.gemma3n.prompt import (
     PromptBuilder,
 )
 from hearsight.agent.models.gemma3n.sampling import SamplingSettings
+from hearsight.tools.calls import ToolSpec
 
 PADDED_CLIP_TOKENS = 188
 """Soft tokens that the reference processor gives every clip, whatever its length: those of 30 seconds."""
@@ -104,9 +105,9 @@ class Gemma3nAdapter:
         """Tokens that follow a clip's own in the prompt."""
         return PADDED_CLIP_TOKENS - encoded if self._padded else 0
 
-    def forced_start(self, tool_choice: str) -> Sequence[int]:
+    def forced_start(self, tool_choice: str, tools: Sequence[ToolSpec] = ()) -> Sequence[int]:
         """Tokens with which an answer has to begin for a choice of tools to be kept."""
-        start = tool_format.forced_start(tool_choice)
+        start = tool_format.forced_start(tool_choice, tools)
         return self.prompts.encode(start) if start else ()
 
 

@@ -228,7 +228,7 @@ class Gemma3nConversation:
         sampling = self._adapter.sampling
         if request.temperature is not None:
             sampling = replace(sampling, temperature=request.temperature)
-        forced = self._adapter.forced_start(request.tool_choice)
+        forced = self._adapter.forced_start(request.tool_choice, request.tools)
         limit = self._adapter.context_limit - request.max_tokens
         return Generation(
             self._cache,

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from codecs import getincrementaldecoder
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
 from hearsight.agent.models.gemma3n.sampling import Sampler
 
 Ending = Literal["stop", "length"]
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 
 class Detokenizer:
     """Tokens to text as they come, never half a character.
 
     A character outside the vocabulary is spelt in several byte tokens; nothing of it is returned before its
-    last one. Special tokens are not text.
+    last one. Bytes that make up no character become U+FFFD as soon as that is certain: a model may write
+    them, and tokenizers' own stream decoder gives up on them. Special tokens are not text.
 
     Args:
         tokenizer: A fast tokenizer of transformers.
@@ -26,11 +29,16 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer.backend_tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
+        self._bytes = getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, token: int) -> str:
         """The text that the token completes; empty when it completes none."""
-        return self._stream.step(self._tokenizer, token) or ""
+        spelt = _BYTE.fullmatch(self._tokenizer.id_to_token(token) or "")
+        if spelt:
+            return self._bytes.decode(bytes.fromhex(spelt[1]))
+        unfinished = self._bytes.decode(b"", final=True)
+        self._bytes.reset()
+        return unfinished + str(self._tokenizer.decode([token], skip_special_tokens=True))
 
 
 @dataclass(slots=True)

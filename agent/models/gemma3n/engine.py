@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hearsight.agent.models.base import Capabilities, GenerateRequest
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.conversation import ConversationSettings, Gemma3nConversation
@@ -45,7 +47,8 @@ class Gemma3nEngine:
             device_map=settings.device_map,
             audio_tokens=settings.audio_tokens,
         )
-        return cls(load_gemma3n(wanted))
+        adapter = load_gemma3n(wanted)
+        return cls(adapter, replace(fitting_settings(adapter), seed=settings.seed))
 
     @property
     def context_limit(self) -> int:

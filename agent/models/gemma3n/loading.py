@@ -47,7 +47,7 @@ def load_gemma3n(settings: LoadSettings) -> Gemma3nAdapter:
         PayloadError: The weights are not to be had.
     """
     check_packages()
-    dtype = _dtype(settings.dtype)
+    dtype = _DTYPES[settings.dtype]
     device_map = _device_map(settings.device_map)
     if settings.quantization != "none" and find_spec("torchao") is None:
         raise ConfigError(f"{settings.quantization} weights need torchao: run pip install torchao.")
@@ -68,14 +68,6 @@ def load_gemma3n(settings: LoadSettings) -> Gemma3nAdapter:
         audio_tokens=settings.audio_tokens,
         step_tokens=CPU_STEP_TOKENS if on_cpu else 1,
     )
-
-
-def _dtype(name: str) -> torch.dtype:
-    if name == "float16":
-        raise ConfigError(
-            "gemma3n.dtype = float16 overflows with Gemma 3n: take bfloat16, or auto, which is the same."
-        )
-    return _DTYPES[name]
 
 
 def _device_map(wanted: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hearsight.tools.arguments import identifier
 from hearsight.tools.calls import ToolSpec
-from hearsight.tools.signature import signature
+from hearsight.tools.signature import parameter_order, signature
 
 CALL_START = "```tool_code\n"
 CALL_END = "\n```"
@@ -42,10 +42,16 @@ def result_text(content: str) -> str:
     return f"{RESULT_START}{json.dumps({'result': content}, ensure_ascii=False)}{RESULT_END}"
 
 
-def forced_start(tool_choice: str) -> str:
-    """How an answer has to begin for the choice to be kept; empty when it is free."""
+def forced_start(tool_choice: str, tools: Sequence[ToolSpec] = ()) -> str:
+    """How an answer has to begin for the choice to be kept; empty when it is free.
+
+    Args:
+        tool_choice: ``auto``, ``none``, ``required`` or a tool's name.
+        tools: Those at hand. Where the one that is to be called has no parameters, nothing is left to write.
+    """
     if tool_choice in ("auto", "none"):
         return ""
-    if tool_choice == "required":
-        return CALL_START
-    return f"{CALL_START}{identifier(tool_choice)}("
+    allowed = [tool for tool in tools if tool_choice in ("required", tool.name)]
+    if len(allowed) == 1 and not parameter_order(allowed[0]):
+        return call_text(allowed[0].name, {})
+    return CALL_START if tool_choice == "required" else f"{CALL_START}{identifier(tool_choice)}("

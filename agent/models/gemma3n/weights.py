@@ -78,6 +78,17 @@ def find_checkpoint(
     return found
 
 
+def checkpoint_here(source: str, *, hub: Hub = snapshot_download) -> Path | None:
+    """The folder that holds the checkpoint, or None where it would have to be fetched; asks no hub."""
+    try:
+        folder = Path(source).expanduser()
+        if folder.exists():
+            return _folder_with_checkpoint(folder)
+        return Path(hub(source, allow_patterns=list(_WANTED_FILES), local_files_only=True))
+    except (PayloadMissing, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError):
+        return None
+
+
 def _folder_with_checkpoint(folder: Path) -> Path:
     for depth in range(_KAGGLE_DEPTH + 1):
         for config in sorted(folder.glob("*/" * depth + "config.json")):

@@ -37,6 +37,25 @@ def test_a_character_spelt_in_bytes_comes_with_its_last_byte(processor):
     assert [detokenizer.feed(token) for token in ids] == ["", "", "€"]
 
 
+@given(st.lists(st.integers(0, 767), max_size=40))
+def test_whatever_a_model_writes_is_text(processor, tokens):
+    """Bytes that spell nothing included; a random model writes them all the time."""
+    detokenizer = Detokenizer(processor.tokenizer)
+    text = "".join(detokenizer.feed(token) for token in tokens)
+    spelt = b""
+    for token, name in zip(tokens, processor.tokenizer.convert_ids_to_tokens(tokens), strict=True):
+        is_byte = name.startswith("<0x")
+        plain = processor.tokenizer.decode([token], skip_special_tokens=True).encode()
+        spelt += bytes.fromhex(name[3:5]) if is_byte else plain
+    assert spelt.decode("utf-8", "replace").startswith(text)
+
+
+def test_bytes_that_spell_nothing_do_not_hold_what_follows(processor):
+    detokenizer = Detokenizer(processor.tokenizer)
+    first, second, letter = processor.tokenizer.convert_tokens_to_ids(["<0xE2>", "<0x82>", "a"])
+    assert [detokenizer.feed(token) for token in (first, second, letter)] == ["", "", "\ufffda"]
+
+
 def test_special_tokens_are_no_text(processor):
     detokenizer = Detokenizer(processor.tokenizer)
     turn = processor.tokenizer.convert_tokens_to_ids("<start_of_turn>")

@@ -156,11 +156,6 @@ def test_missing_packages_are_told():
     check_packages()
 
 
-def test_float16_is_refused(tiny_folder):
-    with pytest.raises(ConfigError, match="overflows"):
-        load_gemma3n(LoadSettings(str(tiny_folder), dtype="float16"))
-
-
 def test_a_gpu_that_is_not_there_is_told(tiny_folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="there is none"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,3 +252,14 @@ def test_a_result_cannot_close_its_own_block():
 )
 def test_a_choice_of_tools_forces_the_beginning(choice, start):
     assert forced_start(choice) == start
+
+
+@pytest.mark.parametrize("choice", ["required", "chime"])
+def test_a_demanded_call_without_parameters_is_written_whole(choice):
+    chime = ToolSpec("chime", "Ring it.", {"type": "object", "properties": {}})
+    assert forced_start(choice, [chime]) == call_text("chime", {})
+    assert forced_start("required", [chime, replace(chime, name="bell")]) == "```tool_code\n"
+    lamp = replace(
+        chime, name="lamp", parameters={"type": "object", "properties": {"on": {"type": "boolean"}}}
+    )
+    assert forced_start("lamp", [chime, lamp]) == "```tool_code\nlamp("
