@@ -112,6 +112,10 @@ class HearsightAgentSession:
         self._context.see(item_id, picture.key)
         self._conversation.see(picture, in_depth=not last_moment)
 
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """What a turn would be shown if it began now."""
+        self._conversation.foresee(pictures)
+
     def forget(self, item_id: str) -> None:
         """Throw an utterance away that was never committed."""
         self._context.forget(item_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -54,6 +54,8 @@ class QuietAgentSession:
     def resumed(self, item_id: str) -> None: ...
 
     def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None: ...
+
+    def foresee(self, pictures: Sequence[Picture]) -> None: ...
 
     def forget(self, item_id: str) -> None: ...
 

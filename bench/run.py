@@ -22,8 +22,16 @@ def run(part: str, console: Console) -> Result:
             return asyncio.run(tool_choice.run(console))
         case "speech":
             return asyncio.run(speech.run(console))
-        case _:
+        case "sessions":
             return sessions.run(console)
+        case "ttft":
+            import ttft  # with torch, which the other parts do without
+
+            return ttft.run()
+        case _:
+            import decode
+
+            return decode.run()
 
 
 def main() -> None:

@@ -822,6 +822,14 @@ class See:
 
 
 @dataclass(frozen=True, slots=True)
+class Foresee:
+    """What a turn would be shown if it began now: encode and prefill it while nobody speaks."""
+
+    pictures: tuple[Picture, ...]
+    """Oldest first; they replace what was foreseen before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The utterance came to nothing (a cough, a cleared buffer)."""
 
@@ -887,6 +895,7 @@ Command: TypeAlias = (
     | Lull
     | Resumed
     | See
+    | Foresee
     | Forget
     | Transcribe
     | InsertItem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from hearsight.streams.events import (
@@ -50,6 +50,10 @@ class AgentSession(Protocol):
 
     def see(self, item_id: str, picture: Picture, *, last_moment: bool) -> None:
         """A picture that belongs to the utterance being spoken; at the last moment, the answer waits."""
+        ...
+
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """What a turn would be shown if it began now."""
         ...
 
     def forget(self, item_id: str) -> None:

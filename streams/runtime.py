@@ -37,6 +37,7 @@ from hearsight.streams.events import (
     CreateResponse,
     EndpointEstimate,
     EstimateEndpoint,
+    Foresee,
     Forget,
     Hear,
     ImageContent,
@@ -264,6 +265,8 @@ class SessionRuntime:
                 agent.resumed(command.item_id)
             case See():
                 agent.see(command.item_id, command.picture, last_moment=command.last_moment)
+            case Foresee():
+                agent.foresee(command.pictures)
             case Forget():
                 agent.forget(command.item_id)
             case InsertItem() | RemoveItem() | KeepHeard():

@@ -105,7 +105,7 @@ class TokenCounter(Protocol):
 class Conversation(Protocol):
     """An engine's side of one session.
 
-    ``hear``, ``see`` and ``forget`` return at once; what they start goes on in the background.
+    ``hear``, ``see``, ``foresee`` and ``forget`` return at once; what they start goes on in the background.
     """
 
     @property
@@ -123,6 +123,14 @@ class Conversation(Protocol):
         Args:
             picture: The picture.
             in_depth: There is time to see all that is in it; otherwise an answer waits for it.
+        """
+        ...
+
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """Pictures that most likely come before the user's next words: encode them while nobody speaks.
+
+        Args:
+            pictures: Oldest first; they replace those foreseen before.
         """
         ...
 

@@ -174,6 +174,9 @@ class ScriptedConversation:
         """Note what was seen."""
         self.seen.append(picture.key)
 
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """Nothing: what is seen costs no time."""
+
     def forget(self, file_id: str) -> None:
         """Drop an utterance or a picture."""
         self.heard.pop(file_id, None)

@@ -87,8 +87,13 @@ class FrameStore:
         Args:
             limit: The most frames wanted; the newest count.
         """
-        chosen = [waiting.picture for waiting in self._waiting]
+        chosen = self.preview(limit)
         self._waiting.clear()
+        return chosen
+
+    def preview(self, limit: int) -> tuple[Picture, ...]:
+        """What `select` would hand over now."""
+        chosen = [waiting.picture for waiting in self._waiting]
         return tuple(chosen[max(0, len(chosen) - limit) :])
 
     def clear(self) -> None:

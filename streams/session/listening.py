@@ -54,6 +54,7 @@ class Listening:
         out: Outbox,
         new_id: Callable[[str], str],
         now: float,
+        choose_pictures: Callable[[], tuple[Picture, ...]],
     ) -> None:
         self.utterance: Utterance | None = None
         self.last_frame_at_s = now
@@ -61,6 +62,7 @@ class Listening:
         self._limits = limits
         self._out = out
         self._new_id = new_id
+        self._choose_pictures = choose_pictures
         padding_ms = detection.prefix_padding_ms if detection else 0
         self._buffer = SampleBuffer(ms_to_samples(ESTIMATE_MS + padding_ms + limits.barge_in_ms + 1_000))
         self._previous_end = 0
@@ -146,6 +148,7 @@ class Listening:
     def _hear_manually(self, frame: AudioFrame) -> None:
         if self.utterance is None:
             self.utterance = Utterance(self._new_id("item"), self.clock - frame.samples.size, manual=True)
+            self.show()
         held = self.clock - self.utterance.start - self._dropped
         if held > ms_to_samples(self._limits.max_buffered_ms):
             if self._dropped % ms_to_samples(1_000) < frame.samples.size:
@@ -157,12 +160,16 @@ class Listening:
         self._out.ask(Hear(self.utterance.item_id, frame.samples))
 
     def begin(self) -> None:
-        """An onset was signalled: open the utterance, with the audio before it that belongs to it."""
+        """An onset was signalled: open the utterance, with the audio before it that belongs to it.
+
+        What the camera sees comes before the speech, for it can be perceived before the speech has ended.
+        """
         assert self._detection is not None
         padding = ms_to_samples(self._detection.prefix_padding_ms)
         start = max(self._detector.speech_started - padding, self._previous_end, self._buffer.start)
         self.utterance = Utterance(self._new_id("item"), start, manual=False)
         self._out.send(SpeechStarted(self.utterance.item_id, int(samples_to_ms(start))))
+        self.show()
         self._out.ask(Hear(self.utterance.item_id, self._buffer.slice(start, self.clock)))
 
     def lull(self) -> None:
@@ -227,10 +234,10 @@ class Listening:
             return 0.0
         return samples_to_ms(self.clock - self.utterance.start - self._dropped)
 
-    def show(self, pictures: tuple[Picture, ...], *, last_moment: bool = False) -> None:
-        """Join pictures to the utterance, so that they can be perceived while it is still being spoken."""
+    def show(self, *, last_moment: bool = False) -> None:
+        """Join what the camera sees to the utterance, to be perceived while it is still being spoken."""
         assert self.utterance is not None
-        for picture in pictures:
+        for picture in self._choose_pictures():
             self.utterance.pictures.append(picture)
             self._out.ask(See(self.utterance.item_id, picture, last_moment))
 

@@ -48,6 +48,7 @@ from hearsight.streams.events import (
     DeleteItem,
     Dropped,
     EndpointEstimate,
+    Foresee,
     FrameDropped,
     IdleTimedOut,
     Input,
@@ -107,7 +108,9 @@ class Session:
         self._out = Outbox()
         self._items = Items()
         self._conversation = Conversation(self._items, self._out)
-        self._listening = Listening(config.turn_detection, limits, self._out, new_id, now)
+        self._listening = Listening(
+            config.turn_detection, limits, self._out, new_id, now, self._choose_pictures
+        )
         self._answering = Answering(config, limits, self._items, self._out, new_id)
         self._quiet_since_s: float | None = None
         self._in_pieces = False
@@ -169,7 +172,6 @@ class Session:
             case Signal.ONSET:
                 self._quiet_since_s = None
                 self._listening.begin()
-                self._listening.show(self._choose_pictures())
                 if may_interrupt:
                     self._answering.interrupt("turn_detected", now)
             case Signal.LULL:
@@ -204,7 +206,7 @@ class Session:
             return
         if utterance is not None and self._listening.may_speculate:
             utterance.speculated = True
-            self._listening.show(self._choose_pictures(), last_moment=True)
+            self._listening.show(last_moment=True)
             self._answering.start(speculative=True)
 
     @property
@@ -214,7 +216,7 @@ class Session:
 
     def _end_turn(self, now: float) -> None:
         if not self._answering.speculating:
-            self._listening.show(self._choose_pictures(), last_moment=True)
+            self._listening.show(last_moment=True)
         self._commit(*self._listening.finish())
         self._in_pieces = False
         if not self._answers_turns:
@@ -234,8 +236,12 @@ class Session:
         dropped = self._frames.add(frame.picture, frame.change, now)
         if dropped is not None:
             self._out.send(Dropped("picture", 1, dropped))
-        if frame.change == "scene_change" and self._listening.utterance is not None:
-            self._listening.show(self._choose_pictures())
+        if frame.change != "scene_change":
+            return
+        if self._listening.utterance is not None:
+            self._listening.show()
+        else:
+            self._out.ask(Foresee(self._frames.preview(self._limits.frames_per_turn)))
 
     def _on_frame_dropped(self, event: FrameDropped, now: float) -> None:
         self._out.send(Dropped("picture", 1, event.reason))
@@ -264,7 +270,7 @@ class Session:
                 code="input_audio_buffer_commit_empty",
             )
         self._answering.discard()
-        self._listening.show(self._choose_pictures(), last_moment=True)
+        self._listening.show(last_moment=True)
         self._commit(*self._listening.finish())
         if self._answers_turns:
             self._answering.owed = True

@@ -38,6 +38,9 @@ class PlainAgentSession:
     def see(self, item_id, picture, *, last_moment):
         self.notes.append(("see", item_id, picture.key))
 
+    def foresee(self, pictures):
+        self.notes.append(("foresee", *(picture.key for picture in pictures)))
+
     def forget(self, item_id):
         self.notes.append(("forget", item_id))
 

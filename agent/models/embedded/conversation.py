@@ -151,6 +151,11 @@ class EmbeddedConversation:
         """Begin to look at a picture; the text in it takes longest, and is read where there is time."""
         self._seeing.see(picture, read=in_depth)
 
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """Look at pictures ahead, their text included: the cores have nothing better to do."""
+        for picture in pictures:
+            self._seeing.see(picture, read=True)
+
     def forget(self, file_id: str) -> None:
         """Drop an utterance."""
         self._hearing.forget(file_id)

@@ -83,8 +83,12 @@ class Gemma3nConversation:
 
     def see(self, picture: Picture, *, in_depth: bool = False) -> None:
         """A picture that messages will name by its key: encoded now, finely where there is time."""
-        closely = in_depth and picture.detail == "auto"
-        self._media.see(replace(picture, detail="high") if closely else picture)
+        self._media.see(closely(picture) if in_depth else picture)
+        self._wake()
+
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """Pictures that most likely come before the user's next words: encoded and prefilled meanwhile."""
+        self._media.foresee([closely(picture) for picture in pictures])
         self._wake()
 
     def forget(self, file_id: str) -> None:
@@ -282,12 +286,12 @@ class Gemma3nConversation:
         self._wake()
 
     async def _look_closely(self, picture: Picture, question: str, detail: Detail) -> str:
-        closely = replace(picture, detail=detail, key=f"{picture.key}@{detail}")
-        self._media.see(closely)
+        wanted = replace(picture, detail=detail, key=f"{picture.key}@{detail}")
+        self._media.see(wanted)
         try:
-            return await self._look(closely.key, question)
+            return await self._look(wanted.key, question)
         finally:
-            self._media.forget(closely.key)
+            self._media.forget(wanted.key)
 
     async def _look(self, key: str, question: str) -> str:
         if self._media.picture(key) is None:
@@ -307,6 +311,11 @@ class Gemma3nConversation:
         )
         async with aclosing(self._deltas(generation)) as deltas:
             return "".join([delta async for delta in deltas if isinstance(delta, str)]).strip()
+
+
+def closely(picture: Picture) -> Picture:
+    """The picture in full detail where nobody asked for another."""
+    return replace(picture, detail="high") if picture.detail == "auto" else picture
 
 
 def before_last_turn(messages: Sequence[BaseMessage]) -> tuple[BaseMessage, ...]:

@@ -43,6 +43,8 @@ class SessionMedia:
         self._shown_before: dict[str, tuple[str, ...]] = {}
         self._recent: list[str] = []
         """Pictures that came since the last answer."""
+        self._foreseen: list[str] = []
+        """Pictures that most likely come before the next words."""
         self._current: str | None = None
         """The utterance that nothing has answered yet."""
 
@@ -53,6 +55,7 @@ class SessionMedia:
         if item_id not in self._utterances:
             self._utterances[item_id] = Utterance(item_id, self._adapter)
             self._shown_before[item_id] = tuple(self._recent)
+            self._foreseen.clear()  # what came of it has been seen
         self._utterances[item_id].hear(samples)
         self._current = item_id
 
@@ -60,6 +63,19 @@ class SessionMedia:
         """A picture; the same one again is nothing new."""
         if picture.key not in self._recent:
             self._recent.append(picture.key)
+        self._hold(picture)
+
+    def foresee(self, pictures: Sequence[Picture]) -> None:
+        """What would be seen if the user began to speak now; it replaces what was foreseen before."""
+        keys = [picture.key for picture in pictures]
+        for key in self._foreseen:
+            if key in self._unencoded and key not in (*keys, *self._recent):
+                self._drop_picture(key)
+        self._foreseen = keys
+        for picture in pictures:
+            self._hold(picture)
+
+    def _hold(self, picture: Picture) -> None:
         if picture.key in self._pictures:
             self._pictures.move_to_end(picture.key)
             return
@@ -91,7 +107,7 @@ class SessionMedia:
 
     def _drop_picture(self, key: str) -> None:
         self._pictures.pop(key, None)
-        for keys in (self._unencoded, self._recent):
+        for keys in (self._unencoded, self._recent, self._foreseen):
             if key in keys:
                 keys.remove(key)
 
@@ -155,11 +171,15 @@ class SessionMedia:
     def arriving(self, known: Collection[str]) -> list[tuple[str, bool]]:
         """The utterance being heard behind what was shown before it, as ``PromptBuilder.open`` wants them.
 
+        While nobody speaks, it is what was foreseen.
+
         Args:
             known: File ids that messages name already; an utterance among them has arrived.
         """
         item_id = self._current
-        if item_id is None or item_id in known:
+        if item_id is None:
+            return [(key, True) for key in self._foreseen if key in self._pictures and key not in known]
+        if item_id in known:
             return []
         shown = [key for key in self.shown_before(item_id) if key in self._pictures]
         return [*((key, True) for key in shown), (item_id, False)]

@@ -60,6 +60,13 @@ def test_each_frame_is_shown_once() -> None:
     assert keys(store.select(8)) == "c"
 
 
+def test_a_preview_hands_nothing_over() -> None:
+    store = filled("ABCDd")
+    assert keys(store.preview(3)) == keys(store.preview(3)) == "CDd"
+    assert keys(store.select(8)) == "ABCDd"
+    assert store.preview(3) == ()
+
+
 def test_the_newest_frame_of_all_is_always_at_hand() -> None:
     store = FrameStore(8, 10_000)
     assert store.newest is None

@@ -29,6 +29,7 @@ from hearsight.streams.events import (
     Dropped,
     EndpointEstimate,
     EstimateEndpoint,
+    Foresee,
     Forget,
     FunctionTool,
     Hear,
@@ -658,6 +659,26 @@ class TestCamera:
         driver.speech(640)
         driver.feed(CameraFrame(picture("b"), "scene_change"))
         assert driver.last(See).picture.key == "b"
+
+    def test_what_a_turn_would_see_is_foreseen_while_nobody_speaks(self):
+        driver = SessionDriver()
+        driver.feed(CameraFrame(picture("a"), "scene_change"), CameraFrame(picture("a2"), "similar"))
+        driver.feed(CameraFrame(picture("b"), "scene_change"))
+        foreseen = [[shown.key for shown in told.pictures] for told in driver.all(Foresee)]
+        assert foreseen == [["a"], ["a", "b"]]
+        driver.speech(640)
+        assert [see.picture.key for see in driver.all(See)] == ["a", "b"]
+        driver.feed(CameraFrame(picture("c"), "scene_change"))
+        assert len(driver.all(Foresee)) == 2, "what is seen while somebody speaks is their turn's"
+
+    @pytest.mark.parametrize("manual", [False, True])
+    def test_what_the_camera_sees_comes_before_the_speech(self, manual):
+        driver = SessionDriver(SessionConfig(turn_detection=None) if manual else None)
+        driver.feed(CameraFrame(picture("a"), "scene_change"))
+        driver.speech(640)
+        commands = kinds(driver.commands)
+        assert commands.index(See) < commands.index(Hear)
+        assert driver.last(See).item_id == driver.last(Hear).item_id
 
     def test_the_same_frame_is_not_shown_twice(self):
         driver = SessionDriver()

@@ -7,18 +7,14 @@ from typing import Any
 import pytest
 import torch
 from gemma3n_media import HeldMedia, noise, scene
+from gemma3n_reference import CLIP, INSTRUCTIONS, inputs_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
-from PIL import Image
 
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.decoding import Answer, Detokenizer
 from hearsight.agent.models.gemma3n.sampling import Sampler, SamplingSettings
-
-INSTRUCTIONS = "Be brief. The user is on a train."
-CLIP = 24_000
-"""Samples; clips of equal length, for the reference pads those of a batch to the longest."""
 
 
 def is_plain(blocks: list[tuple[str, Any]]) -> bool:
@@ -41,15 +37,6 @@ contents = st.lists(
 )
 
 
-def theirs(block: tuple[str, Any]) -> dict[str, Any]:
-    kind, value = block
-    if kind == "audio":
-        return {"type": "audio", "audio": noise(CLIP, value)}
-    if kind == "image":
-        return {"type": "image", "image": Image.fromarray(scene(value)[:, :, ::-1].copy())}
-    return {"type": "text", "text": value}
-
-
 def ours(block: tuple[str, Any], number: int) -> dict[str, Any]:
     kind, value = block
     if kind == "audio":
@@ -57,21 +44,6 @@ def ours(block: tuple[str, Any], number: int) -> dict[str, Any]:
     if kind == "image":
         return {"type": "image", "file_id": f"p{value}", "caption": None}
     return {"type": "text", "text": value}
-
-
-def inputs_of(processor, model, turns: list[list[tuple[str, Any]]], answers: list[str]) -> dict[str, Any]:
-    messages: list[dict[str, Any]] = [{"role": "system", "content": [{"type": "text", "text": INSTRUCTIONS}]}]
-    for turn, answer in zip(turns, [*answers, None], strict=True):
-        messages.append({"role": "user", "content": [theirs(block) for block in turn]})
-        if answer is not None:
-            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    inputs = processor.apply_chat_template(
-        messages, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
-    )
-    for name in ("pixel_values", "input_features"):
-        if name in inputs:
-            inputs[name] = inputs[name].to(model.dtype)
-    return inputs
 
 
 def prompt_of(adapter, turns: list[list[tuple[str, Any]]], answers: list[str]):
