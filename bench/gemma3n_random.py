@@ -21,6 +21,8 @@ from transformers import (
 )
 from transformers.initialization import no_init_weights
 
+from hearsight.agent.models.gemma3n.few_rows import use_few_rows
+
 E2B_TEXT: dict[str, Any] = {
     "num_hidden_layers": 30,
     "intermediate_size": 8192,
@@ -45,6 +47,7 @@ def build(size: str, device: str) -> Any:
         torch.set_default_dtype(previous)
     model.tie_weights()
     fill(model)
+    use_few_rows(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size}: {parameters / 1e9:.2f} B parameters built in {time.perf_counter() - started:.0f} s")
     return model

@@ -42,7 +42,9 @@ from hearsight.agent.models.gemma3n.adapter import TAIL_SILENCE_SAMPLES
 from hearsight.agent.models.gemma3n.audio_encoder import StreamingAudioEncoder
 from hearsight.agent.models.gemma3n.cache import KVCache
 from hearsight.agent.models.gemma3n.decoder import TextDecoder
-from hearsight.agent.models.gemma3n.embedding import TokenEmbedder
+from hearsight.agent.models.gemma3n.embedding import Embedded, TokenEmbedder
+from hearsight.agent.models.gemma3n.engine import CPU_WAIT_FOR, GPU_WAIT_FOR
+from hearsight.agent.models.gemma3n.loading import CPU_STEP_TOKENS
 from hearsight.agent.models.gemma3n.pictures import PictureEncoder
 
 RATE_HZ = 16_000
@@ -78,6 +80,7 @@ class Bench:
     model: Any
     device: str
     step_tokens: int
+    wait_for: int
 
     def __post_init__(self) -> None:
         self.extractor = extractor()
@@ -144,10 +147,9 @@ class Bench:
         def run() -> None:
             self.prefill_picture(cache)
             encoder = StreamingAudioEncoder(self.model, self.extractor, step_tokens=1000)
-            soft = [encoder.feed(self.speech(seconds)), encoder.flush()]
+            soft = encoder.finish(self.speech(seconds))
             self.decoder.prefill(cache, self.embedder.tokens(AROUND_SPEECH[0]))
-            self.decoder.prefill(cache, self.embedder.audio(torch.cat(soft)))
-            self.first_token(cache)
+            self.first_token(cache, soft)
 
         return self.timed(run)[1]
 
@@ -171,15 +173,17 @@ class Bench:
             self.prefill_picture(cache)
             self.decoder.prefill(cache, self.embedder.tokens(AROUND_SPEECH[0]))
 
+        held: list[torch.Tensor] = []
+
         def hear(chunk: np.ndarray) -> None:
-            soft = encoder.feed(chunk)
-            if soft.shape[0]:
-                self.decoder.prefill(cache, self.embedder.audio(soft))
+            held.append(encoder.feed(chunk))
+            if sum(soft.shape[0] for soft in held) >= self.wait_for:
+                self.decoder.prefill(cache, self.embedder.audio(torch.cat(held)))
+                held.clear()
 
         def finish() -> None:
-            soft = [encoder.feed(np.zeros(TAIL_SILENCE_SAMPLES, np.float32)), encoder.flush()]
-            self.decoder.prefill(cache, self.embedder.audio(torch.cat(soft)))
-            self.first_token(cache)
+            held.append(encoder.finish(np.zeros(TAIL_SILENCE_SAMPLES, np.float32)))
+            self.first_token(cache, torch.cat(held))
 
         # The clock starts with the speech; of the work on the picture, what is left then counts.
         busy = clock = max(0.0, self.timed(begin)[1] - lead_s)
@@ -201,9 +205,12 @@ class Bench:
         self.decoder.prefill(cache, self.embedder.picture(soft))
         self.decoder.prefill(cache, self.embedder.tokens(AROUND_PICTURE[1]))
 
-    def first_token(self, cache: KVCache) -> int:
-        """Close the turn and take the likeliest token."""
-        self.decoder.prefill(cache, self.embedder.tokens([*AROUND_SPEECH[1], *CLOSING]))
+    def first_token(self, cache: KVCache, soft: torch.Tensor) -> int:
+        """End the speech, close the turn and take the likeliest token."""
+        ending = [self.embedder.audio(soft), self.embedder.tokens([*AROUND_SPEECH[1], *CLOSING])]
+        embeddings = torch.cat([run.embeddings for run in ending])
+        per_layer = torch.cat([run.per_layer for run in ending])
+        self.decoder.prefill(cache, Embedded(embeddings, per_layer))
         return int(self.decoder.logits([cache])[0].argmax())
 
 
@@ -302,7 +309,8 @@ def result(rows: Sequence[Row], size: str, device: str) -> Result:
 def run(size: str = "e2b", device: str | None = None, lengths: Sequence[float] = SPEECH_S) -> Result:
     """Measure on this machine's GPU, else on its CPU."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    bench = Bench(build(size, device), device, 4 if device == "cpu" else 1)
+    steps = (CPU_STEP_TOKENS, CPU_WAIT_FOR) if device == "cpu" else (1, GPU_WAIT_FOR)
+    bench = Bench(build(size, device), device, *steps)
     return result(measure(bench, lengths), size, device)
 
 

@@ -42,8 +42,7 @@ class HeldMedia:
         for number, clip in enumerate(clips):
             encoder = self.adapter.audio_encoder()
             silence = np.zeros(self.adapter.tail_silence_samples, np.float32)
-            parts = [encoder.feed(clip), encoder.feed(silence), encoder.flush()]
-            self.soft[item_id, number] = torch.cat(parts)
+            self.soft[item_id, number] = torch.cat([encoder.feed(clip), encoder.finish(silence)])
 
     def see(self, key: str, bgr: np.ndarray) -> None:
         self.shown.add(key)

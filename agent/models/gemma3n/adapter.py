@@ -35,8 +35,8 @@ class AudioEncoder(Protocol):
         """Take samples, and return the soft tokens that fell due, shape (n, hidden)."""
         ...
 
-    def flush(self) -> Tensor:
-        """End the clip, and return its last soft tokens."""
+    def finish(self, samples: Waveform) -> Tensor:
+        """Take the last of the clip, and return all soft tokens still due."""
         ...
 
     def fork(self) -> AudioEncoder:

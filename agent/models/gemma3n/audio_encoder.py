@@ -52,9 +52,9 @@ class StreamingAudioEncoder:
         return self._encode(self._mel.feed(samples), end=False)
 
     @torch.inference_mode()
-    def flush(self) -> Tensor:
-        """End the clip, and return its last soft tokens, shape (n, text hidden)."""
-        return self._encode(self._mel.flush(), end=True)
+    def finish(self, samples: Waveform) -> Tensor:
+        """Take the last of the clip, if any, and return all soft tokens still due, in one step."""
+        return self._encode(np.concatenate([self._mel.feed(samples), self._mel.flush()]), end=True)
 
     def fork(self) -> StreamingAudioEncoder:
         """An encoder that goes on from here by itself, to end the clip while the speaker may go on."""

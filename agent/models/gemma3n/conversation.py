@@ -37,12 +37,14 @@ class ConversationSettings:
     Attributes:
         piece: Tokens that one step prefills: others wait no longer than for so many.
         sides_px: The side of a picture by the detail wanted.
+        wait_for: Tokens of an utterance being spoken that are prefilled together.
         seed: Of the sampling; None draws a fresh one for every answer.
         aside_tokens: The longest transcript, caption or description.
     """
 
     piece: int
     sides_px: dict[Detail, int]
+    wait_for: int = 1
     seed: int | None = None
     aside_tokens: int = 512
 
@@ -188,8 +190,8 @@ class Gemma3nConversation:
         prompt = self._open_prompt(expected)
         if len(prompt.tokens) > self._adapter.context_limit:
             return False  # the request itself will say so
-        self._cache.rewind(prompt)
-        if len(self._cache) == len(prompt.tokens):
+        missing = len(prompt.tokens) - self._cache.rewind(prompt)
+        if missing < (self._settings.wait_for if self._media.listening else 1):
             return False
         self._cache.advance(prompt, self._settings.piece, more_to_come=True)
         return True

@@ -14,6 +14,8 @@ from hearsight.streams.events import Detail
 
 CPU_PIECE, GPU_PIECE = 64, 512
 """Tokens of a prefill step: about half a second on two cores, and some milliseconds on a GPU."""
+CPU_WAIT_FOR, GPU_WAIT_FOR = 8, 1
+"""Soft tokens of speech that are prefilled together: on a CPU a few cost as much as one."""
 CPU_SIDES_PX: dict[Detail, int] = {"low": 256, "auto": 512, "high": 768}
 GPU_SIDES_PX: dict[Detail, int] = {"low": 256, "auto": 768, "high": 768}
 
@@ -81,5 +83,5 @@ class Gemma3nEngine:
 def fitting_settings(adapter: Gemma3nAdapter) -> ConversationSettings:
     """Small steps and pictures on a CPU, large ones on a GPU."""
     if adapter.model.device.type == "cpu":
-        return ConversationSettings(CPU_PIECE, CPU_SIDES_PX)
-    return ConversationSettings(GPU_PIECE, GPU_SIDES_PX)
+        return ConversationSettings(CPU_PIECE, CPU_SIDES_PX, wait_for=CPU_WAIT_FOR)
+    return ConversationSettings(GPU_PIECE, GPU_SIDES_PX, wait_for=GPU_WAIT_FOR)

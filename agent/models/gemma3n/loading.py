@@ -13,6 +13,7 @@ import torch
 from transformers import Gemma3nForConditionalGeneration, Gemma3nProcessor
 
 from hearsight.agent.models.gemma3n.adapter import AudioTokens, Gemma3nAdapter
+from hearsight.agent.models.gemma3n.few_rows import use_few_rows
 from hearsight.agent.models.gemma3n.per_layer_table import map_table, with_mapped_table
 from hearsight.agent.models.gemma3n.weights import check_memory, check_packages, find_checkpoint, weight_bytes
 from hearsight.config.errors import ConfigError
@@ -59,6 +60,7 @@ def load_gemma3n(settings: LoadSettings) -> Gemma3nAdapter:
     ).eval()
     if settings.quantization != "none":
         quantize_decoder(model, settings.quantization)
+    use_few_rows(model)
     on_cpu = model.model.audio_tower.device.type == "cpu"
     _log.info("model loaded", model=settings.model, dtype=str(dtype), device=str(model.device))
     processor = Gemma3nProcessor.from_pretrained(folder)

@@ -97,6 +97,11 @@ class SessionMedia:
         self._recent.clear()
         self._current = None
 
+    @property
+    def listening(self) -> bool:
+        """Whether an utterance has begun that nothing has answered yet."""
+        return self._current is not None
+
     def samples(self, item_id: str) -> int:
         """How much was heard of an utterance."""
         utterance = self._utterances.get(item_id)

@@ -10,6 +10,7 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Waveform = NDArray[np.float32]
@@ -35,6 +36,7 @@ class LogMelStream:
         self._extractor = extractor
         self._window: int = extractor.frame_length + 1
         self._hop: int = extractor.hop_length
+        self._filters = torch.from_numpy(extractor.mel_filters)
         self._tail: Waveform = np.empty(0, np.float32)
         self._samples = 0
 
@@ -74,7 +76,9 @@ class LogMelStream:
         else:
             emphasised = windows[:, :-1]
         spectrum = np.abs(np.fft.rfft(emphasised * extractor.window, n=extractor.fft_length, axis=-1))
-        log_mel = np.log(np.maximum(spectrum @ extractor.mel_filters, extractor.mel_floor))
+        # Not by numpy: after a product its BLAS threads spin for a while, on the cores that the model needs.
+        mel = torch.from_numpy(spectrum).to(self._filters.dtype) @ self._filters
+        log_mel = np.log(np.maximum(mel.numpy(), extractor.mel_floor))
         if extractor.per_bin_mean is not None:
             log_mel = log_mel - extractor.per_bin_mean[0]
         if extractor.per_bin_stddev is not None:

@@ -96,7 +96,7 @@ class Media(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Tokens, and the places among them where a turn begins or media end: good places to return to."""
+    """Tokens, and the places among them where a turn begins or a picture ends: good places to return to."""
 
     tokens: tuple[Token, ...]
     boundaries: tuple[int, ...]
@@ -247,7 +247,9 @@ class PromptBuilder:
         tokens: list[Token] = list(self.encode(self._markup.begin))
         boundaries: list[int] = []
         for number, (role, parts) in enumerate(turns):
-            if number:
+            last = number == len(turns) - 1
+            # What comes between the end of speech and the answer is few tokens: they are read in one go.
+            if number and (parts or not last):
                 boundaries.append(len(tokens))
             text = self._markup.user_start if role == "user" else self._markup.model_start
             if not number and parts and isinstance(parts[0], str):
@@ -259,10 +261,15 @@ class PromptBuilder:
                     continue
                 tokens += self.encode(text)
                 tokens += part
-                boundaries.append(len(tokens))
+                if (last and part is parts[-1]) or not _is_speech(part):
+                    boundaries.append(len(tokens))
                 text = ""
-            tokens += self.encode(text + (self._markup.turn_end if number < len(turns) - 1 else ""))
+            tokens += self.encode(text + ("" if last else self._markup.turn_end))
         return Prompt(tuple(tokens), tuple(boundaries))
+
+
+def _is_speech(part: Sequence[Token]) -> bool:
+    return bool(part) and isinstance(part[0], AudioToken | AudioPadding)
 
 
 def _special_tokens(tokenizer: Any) -> list[str]:

@@ -113,8 +113,7 @@ class Utterance:
         if clip.ended_at == ended_at:
             return
         silence = np.zeros(self._adapter.tail_silence_samples, np.float32)
-        encoder = clip.encoder.fork()
-        clip.ending = torch.cat([encoder.feed(np.concatenate([held, silence])), encoder.flush()])
+        clip.ending = clip.encoder.fork().finish(np.concatenate([held, silence]))
         clip.ended_at = ended_at
 
     def _clip_tokens(self, number: int, clip: _Clip, open_end: bool) -> list[Token]:
