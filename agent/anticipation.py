@@ -55,6 +55,7 @@ class Anticipation:
         transcripts: Those of the answers, which need not be made twice.
         request: What would be asked of the model with these messages. May raise.
         reads: Whether the model reads what was said; one that hears needs no words.
+        tidy: Shortens the context where that is due; done after an answer, and cancelled by whatever comes.
         session_id: For the log.
         call_later: Calls back after so many seconds; the event loop does, unless given.
     """
@@ -67,6 +68,7 @@ class Anticipation:
         request: Callable[[Sequence[BaseMessage]], GenerateRequest],
         *,
         reads: bool,
+        tidy: _Work | None = None,
         session_id: str = "",
         call_later: CallLater | None = None,
     ) -> None:
@@ -82,7 +84,9 @@ class Anticipation:
         self._task: asyncio.Task[None] | None = None
         self._call_later = call_later or asyncio.get_running_loop().call_later
         self._answers = 0
+        self._tidy = tidy
         self._answered: Timer | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
         self._free.set()
         self._closed = False
@@ -130,21 +134,34 @@ class Anticipation:
             if not self._answers:
                 self._free.set()
                 if not self._closed:
-                    self._answered = self._call_later(AFTER_ANSWER_S, self.warm)
+                    self._answered = self._call_later(AFTER_ANSWER_S, self._after_answer)
 
     async def aclose(self) -> None:
         """Stop; no task remains."""
         self._closed = True
         self._next = None
         self._forget_answer()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._tidying) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _after_answer(self) -> None:
+        """Nobody waits now: make room if it is getting scarce, and read what was said."""
+        self._tidying = asyncio.create_task(self._tidy_up())
+
+    async def _tidy_up(self) -> None:
+        if self._tidy is not None:
+            await self._guarded(self._tidy)
+        self.warm()
 
     def _forget_answer(self) -> None:
+        """There is something better to do than to look back."""
         if self._answered is not None:
             self._answered.cancel()
             self._answered = None
+        if self._tidying is not None:
+            self._tidying.cancel()
 
     def _do(self, work: _Work) -> None:
         """Do something as soon as nothing else is being done, unless something newer comes up."""
@@ -158,15 +175,18 @@ class Anticipation:
         while self._next is not None:
             await self._free.wait()
             work, self._next = self._next, None
-            try:
-                if work is not None:
-                    await work()
-            except (HearsightError, ToolError) as error:
-                # Nothing is lost but time: the answer reports what is wrong, if it still is.
-                _log.warning("reading ahead failed", session_id=self._session_id, reason=error.message)
-            # The boundary at which a bug ends this reading and not the later ones; the log has the traceback.
-            except Exception:
-                _log.exception("reading ahead failed", session_id=self._session_id)
+            if work is not None:
+                await self._guarded(work)
+
+    async def _guarded(self, work: _Work) -> None:
+        try:
+            await work()
+        except (HearsightError, ToolError) as error:
+            # Nothing is lost but time: the answer reports what is wrong, if it still is.
+            _log.warning("reading ahead failed", session_id=self._session_id, reason=error.message)
+        # The boundary at which a bug ends this reading and not the later ones; the log has the traceback.
+        except Exception:
+            _log.exception("reading ahead failed", session_id=self._session_id)
 
     async def _read_context(self) -> None:
         await self._conversation.prefill(self._request(self._context.for_model()))

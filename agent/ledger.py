@@ -8,7 +8,7 @@ the newest turn are pinned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -60,6 +60,21 @@ class Tokens:
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(*(getattr(self, kind.name) + getattr(other, kind.name) for kind in fields(self)))
+
+    def exactly(self, total: int) -> Tokens:
+        """So many in all, as a model has read: the parts, counted by themselves, may make a few more.
+
+        Args:
+            total: 0 where the engine does not tell.
+        """
+        if not total:
+            return self
+        missing, parts = total - self.total, {}
+        for kind in ("system", "text", "tools"):
+            had = getattr(self, kind)
+            parts[kind] = max(0, had + missing)
+            missing -= parts[kind] - had
+        return replace(self, **parts)
 
     def usage(self, *, cached: int = 0, output: int = 0, limit: int = CONTEXT_LIMIT) -> Usage:
         """As a response reports it. Later rounds find more in the cache than the input that is counted."""
@@ -134,8 +149,13 @@ class Ledger:
                 high = middle - 1
         return text[:low]
 
-    def make_room(self, context: Context, head: Tokens) -> Tokens:
+    def make_room(self, context: Context, head: Tokens, *, spare: int = 0) -> Tokens:
         """Reduce a conversation until it fits.
+
+        Args:
+            context: The conversation.
+            head: Tokens of what stands before it.
+            spare: It has to leave so many tokens free; fewer than `SLACK` of the limit.
 
         Returns:
             Tokens of head and conversation as they are now.
@@ -144,7 +164,7 @@ class Ledger:
             EngineError: What is pinned does not fit by itself.
         """
         used = head + self.count(context.for_model())
-        if used.total <= self.budget:
+        if used.total <= self.budget - spare:
             return used
         goal = self.budget - int(self._limit * SLACK)
         excess = used.total - goal
@@ -252,7 +272,8 @@ def _beginning(text: str) -> str:
     return " ".join(words[:SUMMARY_WORDS]) + (" …" if len(words) > SUMMARY_WORDS else "")
 
 
-def _newest_turn(messages: Sequence[BaseMessage]) -> int:
+def newest_turn(messages: Sequence[BaseMessage]) -> int:
+    """Where the newest turn begins, which nothing is taken from."""
     starts = turn_starts(messages)
     return starts[-1] if starts else len(messages)
 
@@ -264,7 +285,7 @@ def _without_duplicates(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage
         for block in blocks(message):
             if block["type"] == "image":
                 counts[block["file_id"]] = counts.get(block["file_id"], 0) + 1
-    for message in messages[: _newest_turn(messages)]:
+    for message in messages[: newest_turn(messages)]:
         kept = []
         for block in blocks(message):
             if block["type"] == "image" and counts[block["file_id"]] > 1:
@@ -290,7 +311,7 @@ def _with_transcripts(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
 def _replaced(
     messages: Sequence[BaseMessage], kind: str, text_of: Callable[[Block], str | None]
 ) -> Iterator[BaseMessage]:
-    for message in messages[: _newest_turn(messages)]:
+    for message in messages[: newest_turn(messages)]:
         found = blocks(message)
         texts = [text_of(block) if block["type"] == kind else None for block in found]
         if any(texts):

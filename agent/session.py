@@ -20,6 +20,7 @@ from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.tool_runs import ToolRuns
 from hearsight.agent.transcripts import Transcripts
 from hearsight.agent.turn import State, Turn
+from hearsight.agent.upkeep import Upkeep
 from hearsight.streams.errors import EngineError, HearsightError
 from hearsight.streams.events import (
     AgentEvent,
@@ -72,12 +73,20 @@ class HearsightAgentSession:
         self._config = SessionConfig()
         self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
+        upkeep = Upkeep(
+            self._context,
+            self._ledger,
+            self._anticipated,
+            caption=self._conversation.caption,
+            transcribe=self._transcript,
+        )
         self._anticipation = Anticipation(
             self._conversation,
             self._context,
             self._transcripts,
             self._anticipated,
             reads=not agent.engine.capabilities.audio,
+            tidy=upkeep.tidy,
             session_id=session_id,
         )
 

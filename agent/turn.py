@@ -36,6 +36,8 @@ class State(TypedDict, total=False):
     handed_over: bool
     """A call went to the client, whose next words continue the conversation."""
     output_tokens: int
+    prompt_tokens: int
+    """Of the first round."""
     cached_tokens: int
     cut_short: bool
     """The limit on output tokens ended the text."""

@@ -161,9 +161,9 @@ def run(size: str = "e2b", device: str | None = None, tokens: int = 12) -> Resul
             f"The memory gives {bandwidth / 1e9:.1f} GB/s, and a token reads {read / 1e9:.2f} GB: at most "
             f"{bandwidth / read:.1f} tokens/s for one session.",
             f"One session takes {single:.0%} of that (aimed at: 60 %, "
-            f"{'reached' if single >= 0.6 else 'missed'}). The second table says where the rest goes: products "
-            "read bfloat16 more slowly than the float32 of the ceiling, and many small operations (AltUp, "
-            "norms, gates, casts) read next to nothing.",
+            f"{'reached' if single >= 0.6 else 'missed'}). The second table says where the rest goes: "
+            "products read bfloat16 more slowly than the float32 of the ceiling, and many small operations "
+            "(AltUp, norms, gates, casts) read next to nothing.",
         ],
         data={
             "machine": machine(device),

@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ RATE_HZ = 16_000
 HISTORY_TOKENS = 1300
 SPEECH_S = (2.0, 5.0, 10.0, 30.0)
 LEAD_S = 10.0
+ROUNDS = 3
 CHUNK_SAMPLES = 512
 """The session hands speech on in chunks of 32 ms."""
 BEGIN = [105, 2364, 107]
@@ -62,7 +64,8 @@ CLOSING = [106, 107, 105, 4368, 107]
 
 METHOD = """\
 Random weights at the true dimensions of Gemma 3n {size} in bfloat16 on {device} (only the per-layer lookup
-table is smaller), a history of {history:,} tokens, one picture at 768 px, and speech, all in one process.
+table is smaller), a history of {history:,} tokens, one picture at 768 px, and speech, all in one process;
+the median of {rounds} runs of each.
 *One-shot*: transformers' front ends and `generate`, begun when the speech has ended. *History cached*: the
 history is in the KV cache; picture and speech are encoded and prefilled at the end. *Streamed*: both are
 encoded and prefilled as they arrive, on a virtual clock on which every step takes as long as it was measured
@@ -234,14 +237,17 @@ def measure(bench: Bench, lengths: Sequence[float]) -> list[Row]:
     bench.one_shot(1.0)
     rows = []
     for seconds in lengths:
-        before, work = bench.streamed(cache, mark, seconds, LEAD_S)
+        before, with_it = [], []
+        for _ in range(ROUNDS):
+            before.append(bench.streamed(cache, mark, seconds, LEAD_S))
+            with_it.append(bench.streamed(cache, mark, seconds)[0])
         row = Row(
             seconds,
-            bench.one_shot(seconds),
-            bench.history_cached(cache, mark, seconds),
-            bench.streamed(cache, mark, seconds)[0],
-            before,
-            work,
+            median(bench.one_shot(seconds) for _ in range(ROUNDS)),
+            median(bench.history_cached(cache, mark, seconds) for _ in range(ROUNDS)),
+            median(with_it),
+            median(first for first, _ in before),
+            median(work for _, work in before),
         )
         print(row, flush=True)
         rows.append(row)
@@ -299,7 +305,9 @@ def result(rows: Sequence[Row], size: str, device: str) -> Result:
     return Result(
         part="ttft",
         heading="Gemma 3n: time to the first token",
-        method=METHOD.format(size=size.upper(), device=device, history=HISTORY_TOKENS, lead=LEAD_S),
+        method=METHOD.format(
+            size=size.upper(), device=device, history=HISTORY_TOKENS, lead=LEAD_S, rounds=ROUNDS
+        ),
         tables=[Table("Seconds from the end of speech to the first token", columns, cells)],
         findings=findings,
         data={"machine": machine(device), "rows": [asdict(row) for row in rows]},

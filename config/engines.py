@@ -88,6 +88,17 @@ class Gemma3nSettings(Section):
         description="Soft tokens of an utterance: `exact` (6.25 per second of speech) or `padded` (188 for "
         "every 30 seconds begun, as the reference processor does).",
     )
+    quantization: Literal["none", "int8", "int4"] = Field(
+        "none",
+        description="Weights of the decoder in 8 or 4 bits: half or a quarter of their memory, and a little "
+        "less sense. Wants torchao; `int4` also wants a GPU.",
+    )
+    cache_mib: int | None = Field(
+        None,
+        ge=64,
+        description="Memory for the KV caches of all sessions, in MiB; beyond it those unused for longest "
+        "are dropped, and filled anew when needed. Unset takes half of what is free beside the model.",
+    )
     seed: int | None = Field(
         None,
         ge=0,

@@ -20,7 +20,8 @@ async def speak(state: State, runtime: Runtime[Turn]) -> State:
         separator = " " if turn.answer.text and not turn.answer.text[-1].isspace() else ""
         turn.answer.write(separator + ready if turn.answer.speaking else ready, runtime.stream_writer)
     await turn.answer.flush()
-    usage = turn.tokens.usage(
+    tokens = turn.tokens.exactly(state.get("prompt_tokens", 0))
+    usage = tokens.usage(
         cached=state.get("cached_tokens", 0), output=state.get("output_tokens", 0), limit=turn.ledger.limit
     )
     cut_short = state.get("cut_short")

@@ -47,6 +47,7 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
         calls=written.calls,
         rounds=state.get("rounds", 0) + 1,
         output_tokens=state.get("output_tokens", 0) + end.output_tokens,
+        prompt_tokens=state.get("prompt_tokens") or end.prompt_tokens,
         cached_tokens=end.cached_tokens,
         cut_short=end.reason == "length",
     )

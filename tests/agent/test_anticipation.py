@@ -75,12 +75,16 @@ class Bench:
         self.transcripts = Transcripts(self.reader.transcribe)
         self.refusal: Exception | None = None
         self.alarms: list[Alarm] = []
+        self.tidied: list[str] = []
+        self.dust = asyncio.Event()
+        self.dust.set()
         self.anticipation = Anticipation(
             self.reader,
             self.context,
             self.transcripts,
             self.request,
             reads=reads,
+            tidy=self.tidy,
             session_id="s",
             call_later=self.call_later,
         )
@@ -89,6 +93,11 @@ class Bench:
         assert delay_s == AFTER_ANSWER_S
         self.alarms.append(Alarm(callback))
         return self.alarms[-1]
+
+    async def tidy(self) -> None:
+        self.tidied.append("begun")
+        await self.dust.wait()
+        self.tidied.append("done")
 
     @property
     def ringing(self) -> list[Alarm]:
@@ -236,6 +245,51 @@ async def test_an_answer_is_read_as_it_was_spoken_once_it_is_over(bench: Bench) 
     assert bench.reader.read == []
     alarm.callback()
     await settle()
+    assert bench.reader.read == [(("Hello.",), False)]
+
+
+async def test_room_is_made_after_an_answer_and_before_it_is_read(bench: Bench) -> None:
+    with bench.anticipation.suspended():
+        bench.context.insert(Item("a", "message", "assistant", (AudioContent("Hello."),)))
+    bench.dust.clear()
+    bench.ringing[0].callback()
+    await settle()
+    assert (bench.tidied, bench.reader.read) == (["begun"], [])
+    bench.dust.set()
+    await settle()
+    assert (bench.tidied, bench.reader.read) == (["begun", "done"], [(("Hello.",), False)])
+
+
+@pytest.mark.parametrize("event", ["speech", "answer", "end"])
+async def test_making_room_is_in_nobodys_way(bench: Bench, event: str) -> None:
+    with bench.anticipation.suspended():
+        pass
+    bench.dust.clear()
+    bench.ringing[0].callback()
+    await settle()
+    if event == "speech":
+        bench.hear()
+    elif event == "end":
+        await bench.anticipation.aclose()
+    else:
+        with bench.anticipation.suspended():
+            pass
+    bench.dust.set()
+    await settle()
+    assert bench.tidied == ["begun"]
+
+
+async def test_room_that_cannot_be_made_is_logged_and_all_is_read(bench: Bench) -> None:
+    async def tidy() -> None:
+        raise EngineError("too much")
+
+    bench.anticipation._tidy = tidy
+    with bench.anticipation.suspended():
+        bench.context.insert(Item("a", "message", "assistant", (AudioContent("Hello."),)))
+    with structlog.testing.capture_logs() as logs:
+        bench.ringing[0].callback()
+        await settle()
+    assert logs[0]["reason"] == "too much"
     assert bench.reader.read == [(("Hello.",), False)]
 
 

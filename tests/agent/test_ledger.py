@@ -43,6 +43,19 @@ def test_audio_grows_by_one_token_per_160_ms(samples: int) -> None:
     assert audio_tokens(samples + 2560) == audio_tokens(samples) + 1
 
 
+def test_room_can_be_made_ahead() -> None:
+    context = context_of(
+        human("1", [text_block("old " * 1_750)]),
+        AIMessage(id="2", content="Yes."),
+        human("3", [text_block("new")]),
+    )
+    books = ledger()
+    fits = books.count(context.for_model())
+    free = books.budget - fits.total
+    assert books.make_room(context, Tokens(), spare=free) == fits
+    assert books.make_room(context, Tokens(), spare=free + 1).total < fits.total
+
+
 def test_each_kind_is_counted_as_itself() -> None:
     messages = [
         SystemMessage(id="s", content="rule"),
@@ -67,6 +80,18 @@ def test_the_head_is_instructions_and_tools() -> None:
     head = ledger().head("Be brief.", [TOOL])
     assert head.system == COUNTER.system("Be brief.") and head.tools == COUNTER.tools([TOOL])
     assert ledger().head("", []).tools == 0
+
+
+@given(st.builds(Tokens, *[st.integers(0, 50)] * 5), st.integers(1, 300))
+def test_what_a_model_has_read_is_reported_to_the_token(parts: Tokens, total: int) -> None:
+    exact = parts.exactly(total)
+    assert (exact.audio, exact.image) == (parts.audio, parts.image), "of these no seam takes any"
+    assert min(exact.text, exact.tools, exact.system) >= 0
+    assert exact.total == max(total, parts.audio + parts.image)
+
+
+def test_an_engine_that_does_not_tell_leaves_what_was_counted() -> None:
+    assert Tokens(text=3, audio=1).exactly(0) == Tokens(text=3, audio=1)
 
 
 def test_usage_reports_kinds_as_the_wire_names_them() -> None:

@@ -35,6 +35,10 @@ class _Layer(Protocol):
         """What the last token may attend to, itself included."""
         ...
 
+    def tensors(self) -> Sequence[Tensor]:
+        """All that it holds now."""
+        ...
+
     def snapshot(self) -> Any:
         """What `restore` needs."""
         ...
@@ -74,6 +78,9 @@ class _FullLayer:
         assert self._keys is not None and self._values is not None
         return self._keys[:, :, : self._length], self._values[:, :, : self._length]
 
+    def tensors(self) -> Sequence[Tensor]:
+        return [buffer for buffer in (self._keys, self._values) if buffer is not None]
+
     def snapshot(self) -> int:
         return self._length
 
@@ -103,6 +110,9 @@ class _SlidingLayer:
     def visible(self) -> tuple[Tensor, Tensor]:
         assert self._held is not None
         return self._held
+
+    def tensors(self) -> Sequence[Tensor]:
+        return self._held or ()
 
     def snapshot(self) -> tuple[Tensor, Tensor] | None:
         return self._held
@@ -177,6 +187,15 @@ class KVCache:
         mark = Mark(self.length, tuple(layer.snapshot() for layer in self._layers), self.last)
         self._marks.add(mark)
         return mark
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its tensors take, those that marks keep included."""
+        held = [layer.tensors() for layer in self._layers]
+        for mark in self._marks:
+            held += [snapshot for snapshot in mark.snapshots if isinstance(snapshot, tuple)]
+        distinct = {id(tensor): tensor.nbytes for tensors in held for tensor in tensors}
+        return sum(distinct.values())
 
     def rollback(self, mark: Mark) -> None:
         """Go back to a point; points after it are lost.

@@ -66,6 +66,8 @@ class Gemma3nConversation:
         self._cache = self._new_cache()
         self._expected: GenerateRequest | None = None
         """What stands before the user's next words, as far as anyone knows."""
+        self._named: GenerateRequest | None = None
+        """The conversation as it was announced, until what it does not name has been freed."""
         self._answering = asyncio.Lock()
         self._settled = asyncio.Event()
         self.generations: list[Generation] = []
@@ -103,7 +105,7 @@ class Gemma3nConversation:
 
     async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
         """Read the conversation so far; returns once it is read, or an answer is asked for."""
-        self._expected = request
+        self._expected = self._named = request
         self._wake()
         await self._settled.wait()
 
@@ -187,6 +189,9 @@ class Gemma3nConversation:
         expected = self._expected
         if expected is None or self.generations:
             return False
+        if self._named is not None:
+            self._media.retain({file_id for file_id, _ in media_of(self._named.messages)})
+            self._named = None
         prompt = self._open_prompt(expected)
         if len(prompt.tokens) > self._adapter.context_limit:
             return False  # the request itself will say so
@@ -200,10 +205,19 @@ class Gemma3nConversation:
         """There is nothing left to do ahead."""
         self._settled.set()
 
-    def failed(self) -> None:
-        """A step failed: the cache is filled anew the next time."""
+    @property
+    def cache_bytes(self) -> int:
+        """Memory of the cache."""
+        return self._cache.kv.nbytes
+
+    def drop_cache(self) -> None:
+        """Free the cache: it is filled anew, with the same, once there is something to read."""
         self._cache.reset()
         self._expected = None
+
+    def failed(self) -> None:
+        """A step failed: what is in the cache is not to be trusted."""
+        self.drop_cache()
 
     # --- parts --------------------------------------------------------------------------------------------
 

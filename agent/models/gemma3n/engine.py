@@ -7,11 +7,12 @@ from dataclasses import replace
 from hearsight.agent.models.base import Capabilities, GenerateRequest
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.conversation import ConversationSettings, Gemma3nConversation
-from hearsight.agent.models.gemma3n.loading import LoadSettings, load_gemma3n
+from hearsight.agent.models.gemma3n.loading import LoadSettings, free_memory, load_gemma3n
 from hearsight.agent.models.gemma3n.scheduler import Scheduler
 from hearsight.config.engines import Gemma3nSettings
 from hearsight.streams.events import Detail
 
+MIB = 1024 * 1024
 CPU_PIECE, GPU_PIECE = 64, 512
 """Tokens of a prefill step: about half a second on two cores, and some milliseconds on a GPU."""
 CPU_WAIT_FOR, GPU_WAIT_FOR = 8, 1
@@ -26,15 +27,22 @@ class Gemma3nEngine:
     Args:
         adapter: The model.
         settings: How its sessions work; None fits them to the model's device.
+        cache_limit: Memory for the KV caches of all sessions, in bytes.
     """
 
     name = "gemma3n"
     capabilities = Capabilities(audio=True, pictures=True)
 
-    def __init__(self, adapter: Gemma3nAdapter, settings: ConversationSettings | None = None) -> None:
+    def __init__(
+        self,
+        adapter: Gemma3nAdapter,
+        settings: ConversationSettings | None = None,
+        *,
+        cache_limit: int | None = None,
+    ) -> None:
         self._adapter = adapter
         self._settings = settings or fitting_settings(adapter)
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(cache_limit=cache_limit)
 
     @classmethod
     def load(cls, settings: Gemma3nSettings) -> Gemma3nEngine:
@@ -48,9 +56,11 @@ class Gemma3nEngine:
             dtype=settings.dtype,
             device_map=settings.device_map,
             audio_tokens=settings.audio_tokens,
+            quantization=settings.quantization,
         )
         adapter = load_gemma3n(wanted)
-        return cls(adapter, replace(fitting_settings(adapter), seed=settings.seed))
+        limit = settings.cache_mib * MIB if settings.cache_mib else free_memory(adapter.model.device) // 2
+        return cls(adapter, replace(fitting_settings(adapter), seed=settings.seed), cache_limit=limit)
 
     @property
     def context_limit(self) -> int:

@@ -95,6 +95,13 @@ def _check_room(settings: LoadSettings, folder: Path, dtype: torch.dtype, device
     check_memory(settings.model, needed, free, "the GPU" if len(devices) == 1 else "all GPUs together")
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free where the caches will be."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
 def quantize_decoder(model: Any, quantization: Quantization) -> None:
     """Store the large matrices of the decoder in 8 or 4 bits.
 

@@ -6,8 +6,6 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +13,8 @@ from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.embedding import Embedded
 from hearsight.agent.models.gemma3n.prompt import AudioToken, PictureToken, Token
 from hearsight.agent.models.gemma3n.utterance import Utterance
-from hearsight.streams.errors import EngineError
+from hearsight.streams.camera.decode import Pixels, decode_picture
+from hearsight.streams.errors import EngineError, InvalidPicture
 from hearsight.streams.events import Detail, Picture, Samples
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
@@ -129,6 +128,17 @@ class SessionMedia:
             return True
         return False
 
+    def retain(self, named: Collection[str]) -> None:
+        """Free what a conversation that names these media has no more use for."""
+        for item_id, utterance in list(self._utterances.items()):
+            if item_id == self._current:
+                continue
+            if item_id in named:
+                utterance.settle()
+            else:
+                self._utterances.pop(item_id, None)
+                self._shown_before.pop(item_id, None)
+
     def end(self, item_id: str) -> None:
         """Take an utterance as over."""
         utterance = self._utterances.get(item_id)
@@ -228,13 +238,13 @@ def _run_key(token: Token) -> object:
     return type(token)
 
 
-def decode(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The pixels of a picture, BGR.
+def decode(picture: Picture) -> Pixels:
+    """The pixels of a picture, BGR, upright and without transparency.
 
     Raises:
         EngineError: It cannot be decoded.
     """
-    pixels = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise EngineError("The picture cannot be decoded.", code="invalid_image")
-    return np.asarray(pixels, np.uint8)
+    try:
+        return decode_picture(picture.data, max_pixels=picture.width * picture.height).bgr
+    except InvalidPicture as error:
+        raise EngineError(error.message, code=error.code) from error

@@ -17,6 +17,8 @@ _Result = TypeVar("_Result")
 FAILED = "The model failed; please say it again."
 BACKGROUND_EVERY = 4
 """While somebody waits for an answer, every fourth step still encodes and prefills for the others."""
+MEASURE_EVERY = 16
+"""Rounds after which the memory of all caches is added up."""
 MAX_BATCH = 8
 """Answers that are decoded together; more take turns."""
 
@@ -45,15 +47,31 @@ class Work(Protocol):
         """A step failed: what it worked on is not to be trusted."""
         ...
 
+    @property
+    def cache_bytes(self) -> int:
+        """Memory that its cache takes."""
+        ...
+
+    def drop_cache(self) -> None:
+        """Free it; it can be filled anew."""
+        ...
+
 
 class Scheduler:
     """Runs the steps of all sessions.
 
     Every round decodes one token of each answer being written, then does one step for one session: towards
     a first token where somebody waits for one, else ahead. Cancelling takes effect with the next round.
+
+    Args:
+        cache_limit: Memory that the caches of all sessions may take, in bytes. Beyond it those are dropped
+            that were worked on the longest time ago, but for the newest and those being answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cache_limit: int | None = None) -> None:
+        self._cache_limit = cache_limit
+        self._worked: dict[Work, int] = {}
+        """In which round something was last done for a session."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gemma3n")
         self._sessions: list[Work] = []
         self._wake = asyncio.Event()
@@ -69,6 +87,7 @@ class Scheduler:
         """A session ends; nothing more is done for it."""
         if session in self._sessions:
             self._sessions.remove(session)
+            self._worked.pop(session, None)
 
     def wake(self) -> None:
         """There is something to do."""
@@ -94,11 +113,14 @@ class Scheduler:
     async def _round(self) -> bool:
         """One token of every answer, and one step for one session; False when there was nothing to do."""
         self._rounds += 1
+        if self._rounds % MEASURE_EVERY == 0:
+            self._stay_within_limit()
         decoded = await self._decode()
         waiting = self._next_waiting()
         if waiting is not None and self._rounds % BACKGROUND_EVERY:
             session, generation = waiting
             await self._guarded(session, [generation], lambda: session.prepare(generation))
+            self._worked[session] = self._rounds
             return True
         return await self._ahead() or decoded or waiting is not None
 
@@ -132,9 +154,24 @@ class Scheduler:
             session = self._sessions.pop(0)
             self._sessions.append(session)
             if await self._guarded(session, [], session.background):
+                self._worked[session] = self._rounds
                 return True
             session.settled()
         return False
+
+    def _stay_within_limit(self) -> None:
+        if self._cache_limit is None:
+            return
+        held = {session: session.cache_bytes for session in self._sessions}
+        excess = sum(held.values()) - self._cache_limit
+        oldest_first = sorted(held, key=lambda session: self._worked.get(session, 0))
+        for session in oldest_first[:-1]:
+            if excess <= 0:
+                return
+            if held[session] and not session.generations:
+                session.drop_cache()
+                excess -= held[session]
+                _log.info("cache dropped", freed_bytes=held[session])
 
     async def _guarded(
         self, session: Work, generations: list[Generation], step: Callable[[], _Result]

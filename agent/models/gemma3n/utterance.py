@@ -21,7 +21,8 @@ _FULL_SCALE = 32_768.0
 
 @dataclass(slots=True)
 class _Clip:
-    encoder: AudioEncoder
+    encoder: AudioEncoder | None
+    """None once nothing more will come."""
     samples: int = 0
     soft: list[Tensor] = field(default_factory=list)
     """Tokens that further speech does not change."""
@@ -84,6 +85,20 @@ class Utterance:
         """Encode the rest as if the utterance ended here; it may go on all the same."""
         self._end()
 
+    def settle(self) -> None:
+        """It is over for good: keep its tokens, and none of the encoders' state, a megabyte for each clip.
+
+        Speech that has not been ended yet is left as it is; and should there be more all the same, it is a
+        clip of its own.
+        """
+        last = self._clips[-1]
+        heard = last.samples + self._cutter.held_back.size
+        if self._waiting or last.encoder is None or last.ended_at != heard:
+            return
+        for clip in self._clips:
+            clip.encoder = None
+        self._cutter = ClipCutter()
+
     def tokens(self, *, open_end: bool = False) -> list[list[Token]]:
         """The tokens of each clip in the prompt.
 
@@ -102,7 +117,10 @@ class Utterance:
         return torch.stack([soft[token.clip][token.place] for token in tokens])
 
     def _feed(self, run: Waveform) -> None:
+        if self._clips[-1].encoder is None:
+            self._clips.append(_Clip(self._adapter.audio_encoder()))
         clip = self._clips[-1]
+        assert clip.encoder is not None
         clip.samples += run.size
         clip.add(clip.encoder.feed(run))
 
@@ -110,7 +128,7 @@ class Utterance:
         clip = self._clips[-1]
         held = self._cutter.held_back
         ended_at = clip.samples + held.size
-        if clip.ended_at == ended_at:
+        if clip.encoder is None or clip.ended_at == ended_at:
             return
         silence = np.zeros(self._adapter.tail_silence_samples, np.float32)
         clip.ending = clip.encoder.fork().finish(np.concatenate([held, silence]))
