@@ -15,7 +15,7 @@ from hearsight.streams.events import Detail
 MIB = 1024 * 1024
 CPU_PIECE, GPU_PIECE = 64, 512
 """Tokens of a prefill step: about half a second on two cores, and some milliseconds on a GPU."""
-CPU_WAIT_FOR, GPU_WAIT_FOR = 8, 1
+CPU_WAIT_FOR, GPU_WAIT_FOR = 9, 1
 """Soft tokens of speech that are prefilled together: on a CPU a few cost as much as one."""
 CPU_SIDES_PX: dict[Detail, int] = {"low": 256, "auto": 512, "high": 768}
 GPU_SIDES_PX: dict[Detail, int] = {"low": 256, "auto": 768, "high": 768}

@@ -44,5 +44,8 @@ def use_few_rows(model: Any, *, wanted: bool = True) -> None:
     for module in model.modules():
         if type(module) is not old or module.bias is not None:
             continue
-        if module.weight.device.type == "cpu" and module.weight.dtype is torch.bfloat16:
+        weight = module.weight.data
+        if type(weight) is not Tensor:  # stored in fewer bits
+            continue
+        if weight.device.type == "cpu" and weight.dtype is torch.bfloat16:
             module.__class__ = new

@@ -20,8 +20,8 @@ from hearsight.config.errors import ConfigError
 
 _log = structlog.get_logger(__name__)
 Quantization = Literal["none", "int8", "int4"]
-CPU_STEP_TOKENS = 4
-"""On a CPU an encoder step costs a read of all its weights: 640 ms of speech share one."""
+CPU_STEP_TOKENS = 3
+"""On a CPU an encoder step costs a read of all its weights: 480 ms of speech share one."""
 _DTYPES = {"auto": torch.bfloat16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 

@@ -372,6 +372,32 @@ async def test_what_a_user_writes_cannot_forge_a_turn(engine):
     assert conversation._cache.tokens.count(turn) == 3
 
 
+async def test_what_the_conversation_no_longer_names_is_freed(engine):
+    conversation = engine.open("a")
+    for name in ("old", "new"):
+        conversation.hear(name, pcm(1))
+        await collect(conversation, request(HumanMessage([audio_block(name, 16_000)]), max_tokens=2))
+    conversation.hear("now", pcm(1))
+    await conversation.prefill(request(HumanMessage([audio_block("new", 16_000)]), AIMessage("Yes.")))
+    assert set(conversation._media._utterances) == {"new", "now"}
+    assert all(clip.encoder is None for clip in conversation._media._utterances["new"]._clips)
+
+
+async def test_caches_beyond_the_limit_are_dropped_and_filled_again(adapter):
+    asked = request(HumanMessage("Hello there, how are you today?"), max_tokens=8)
+    engine = Gemma3nEngine(adapter, SETTINGS)
+    text, _ = await collect(engine.open("alone"), asked)
+    await engine.aclose()
+    engine = Gemma3nEngine(adapter, SETTINGS, cache_limit=1)
+    first, second = engine.open("first"), engine.open("second")
+    for conversation in (first, second, first, second):
+        answer, end = await collect(conversation, asked)
+        assert answer == text and end.cached_tokens == 0
+        await conversation.prefill(request(*[HumanMessage("x" * 300)]))
+    assert first.cached_tokens == 0, "the other one was worked on since"
+    await engine.aclose()
+
+
 async def test_closing_a_session_ends_its_answer(engine):
     conversation = engine.open("a")
     stream = conversation.generate(request(HumanMessage("Hi"), max_tokens=400))

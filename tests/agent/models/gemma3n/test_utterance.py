@@ -56,6 +56,41 @@ def test_ending_it_early_and_going_on_changes_nothing(adapter, sizes, ends, step
     torch.testing.assert_close(soft_of(utterance), soft_of(expected), atol=1e-4, rtol=0)
 
 
+def test_what_is_settled_keeps_its_tokens_and_nothing_else(adapter):
+    utterance = whole(adapter, pcm(40_000))
+    tokens, soft = utterance.tokens(), soft_of(utterance)
+    utterance.settle()
+    utterance.end()
+    assert all(clip.encoder is None for clip in utterance._clips)
+    assert utterance.tokens() == tokens
+    torch.testing.assert_close(soft_of(utterance), soft, atol=0, rtol=0)
+
+
+def test_what_has_not_ended_is_not_settled(adapter):
+    utterance = Utterance("i", adapter)
+    utterance.hear(pcm(20_000))
+    utterance.settle()
+    utterance.encode(20_000)
+    utterance.settle()
+    utterance.hear(pcm(20_000, 1))
+    utterance.encode(20_000)
+    utterance.end()
+    expected = whole(adapter, np.concatenate([pcm(20_000), pcm(20_000, 1)]))
+    torch.testing.assert_close(soft_of(utterance), soft_of(expected), atol=1e-4, rtol=0)
+
+
+def test_more_speech_all_the_same_is_a_clip_of_its_own(adapter):
+    utterance = whole(adapter, pcm(20_000))
+    first = utterance.tokens()
+    utterance.settle()
+    utterance.hear(pcm(16_000, 1))
+    utterance.encode(16_000)
+    utterance.end()
+    clips = utterance.tokens()
+    assert clips[:1] == first and len(clips) == 2
+    assert len(clips[1]) == len(whole(adapter, pcm(16_000, 1)).tokens()[0])
+
+
 def test_tokens_that_depend_on_the_end_are_named_after_it(adapter):
     utterance = whole(adapter, pcm(16_000))
     (clip,) = utterance.tokens()
