@@ -50,8 +50,7 @@ def load_gemma3n(settings: LoadSettings) -> Gemma3nAdapter:
     check_packages()
     dtype = _DTYPES[settings.dtype]
     device_map = _device_map(settings.device_map)
-    if settings.quantization != "none" and find_spec("torchao") is None:
-        raise ConfigError(f"{settings.quantization} weights need torchao: run pip install torchao.")
+    _check_quantization(settings.quantization, device_map)
     folder = find_checkpoint(settings.model)
     _check_room(settings, folder, dtype, device_map)
     model_class = with_mapped_table(Gemma3nForConditionalGeneration, folder, dtype)
@@ -78,6 +77,15 @@ def _device_map(wanted: str) -> str:
     if wanted.startswith("cuda") and not has_gpu:
         raise ConfigError(f"gemma3n.device_map = {wanted} names a GPU, and there is none: take auto or cpu.")
     return "cpu" if wanted in ("auto", "balanced") and not has_gpu else wanted
+
+
+def _check_quantization(quantization: Quantization, device_map: str) -> None:
+    if quantization == "int4" and device_map == "cpu":
+        raise ConfigError("gemma3n.quantization = int4 wants a GPU: take int8, or none.")
+    needed = {"none": (), "int8": ("torchao",), "int4": ("torchao", "mslk")}[quantization]
+    missing = " ".join(package for package in needed if find_spec(package) is None)
+    if missing:
+        raise ConfigError(f"gemma3n.quantization = {quantization} wants packages: pip install {missing}.")
 
 
 def _check_room(settings: LoadSettings, folder: Path, dtype: torch.dtype, device_map: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import errors
 from safetensors.torch import save_file
 
+from hearsight.agent.models.gemma3n import loading
 from hearsight.agent.models.gemma3n.loading import LoadSettings, is_large_matrix, load_gemma3n
 from hearsight.agent.models.gemma3n.per_layer_table import MappedRows, map_table
 from hearsight.agent.models.gemma3n.weights import check_memory, check_packages, find_checkpoint
@@ -160,6 +161,34 @@ def test_a_gpu_that_is_not_there_is_told(tiny_folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="there is none"):
         load_gemma3n(LoadSettings(str(tiny_folder), device_map="cuda:0"))
+
+
+@torch.inference_mode()
+def test_weights_in_8_bits_say_nearly_the_same(tiny_folder):
+    logits, kinds = [], []
+    for quantization in ("none", "int8"):
+        settings = LoadSettings(str(tiny_folder), device_map="cpu", quantization=quantization)
+        adapter = load_gemma3n(settings)
+        cache = adapter.decoder.new_cache()
+        adapter.decoder.prefill(cache, adapter.embedder.tokens([2, 300, 301, 302]))
+        logits.append(adapter.decoder.logits([cache])[0])
+        layer = adapter.model.model.language_model.layers[0]
+        kinds.append([type(part.weight.data) for part in (layer.mlp.up_proj, layer.laurel.linear_left)])
+    error = (logits[1] - logits[0]).square().mean().sqrt() / logits[0].square().mean().sqrt()
+    assert 0 < error < 0.05
+    assert kinds[0] == [torch.Tensor, torch.Tensor]
+    assert kinds[1][0] is not torch.Tensor and kinds[1][1] is torch.Tensor
+
+
+def test_4_bits_want_a_gpu(tiny_folder):
+    with pytest.raises(ConfigError, match="int4 wants a GPU: take int8"):
+        load_gemma3n(LoadSettings(str(tiny_folder), device_map="cpu", quantization="int4"))
+
+
+def test_packages_that_fewer_bits_want_are_told(tiny_folder, monkeypatch):
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"int8 wants packages: pip install torchao\."):
+        load_gemma3n(LoadSettings(str(tiny_folder), device_map="cpu", quantization="int8"))
 
 
 def test_only_the_decoders_large_matrices_are_quantised(model):
