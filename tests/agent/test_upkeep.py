@@ -137,6 +137,18 @@ async def test_what_may_not_go_and_takes_all_the_room_is_told() -> None:
         await house.upkeep.tidy()
 
 
+async def test_an_hour_of_talk_with_pictures_stays_within_the_limit_and_is_remembered_in_words() -> None:
+    house = House(limit=32_768)
+    for number in range(360):  # every ten seconds: seven of speech, a picture, an answer
+        house.turn(number, pictures=1, samples=16_000 * 7, text="")
+        assert house.free >= 0, "no turn had to wait for room"
+        await house.upkeep.tidy()
+    assert house.free >= int(32_768 * AHEAD)
+    kinds = [block["type"] for message in house.context.messages for block in blocks(message)]
+    assert kinds.count("image") > 20 and kinds.count("audio") > 20, "what is recent is still seen and heard"
+    assert house.texts[0].startswith("Earlier in this conversation") or "[picture: what" in house.texts[0]
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=60))
 def test_a_turn_of_ordinary_size_always_finds_room(turns: list[tuple[int, int]]) -> None:
     """However long a conversation grows: after each answer there is room for a minute and a picture."""
