@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -25,8 +28,8 @@ from hearsight.agent.models.gemma3n.few_rows import use_few_rows
 
 PROMPT_TOKENS = 256
 BATCHES = (1, 2, 4)
-ROUNDS = 3
-"""Turn about, the best of each counts, as it does for the bandwidth: other programs only ever slow down."""
+ROUNDS = 5
+THEIRS = "transformers' generate"
 
 OTHER, BETWEEN = "everything else, some thousand small operations", "between them"
 KINDS = {
@@ -37,27 +40,28 @@ KINDS = {
 """Kinds of operations, by what their names hold."""
 
 METHOD = """\
-Random weights at the true dimensions of Gemma 3n {size} in bfloat16 on {device}; the best of {rounds} rounds
-of {tokens} tokens each, turn about. Every token reads all weights of the decoder and of the head once, so the
-ceiling is the bandwidth of the memory, measured as a float32 matrix of a gigabyte times a vector. Sessions
-that are decoded together share the read."""
+Random weights at the true dimensions of Gemma 3n {size} in bfloat16 on {device}; the median of {rounds}
+rounds of {tokens} tokens each, turn about. Every token reads all weights of the decoder and of the head once,
+so the ceiling is the bandwidth of the memory: a float32 matrix of a gigabyte times a vector, over and over
+for a second before and a second after what is compared with it. Sessions that are decoded together share the
+read."""
 
 
 def bandwidth_bytes_per_s(device: str) -> float:
-    """How fast weights can be read: a matrix far larger than any cache times a vector, the best of five.
+    """How fast weights can be read now: a matrix far larger than any cache times a vector, for a second.
 
     In float32, whose products cost a CPU no conversions.
     """
     matrix = torch.ones(8192, 32_768, device=device)
     vector = torch.ones(32_768, device=device)
-    best = float("inf")
-    for _ in range(5):
-        synchronise(device)
-        started = time.perf_counter()
+    _ = matrix @ vector
+    synchronise(device)
+    times, started = 0, time.perf_counter()
+    while (spent := time.perf_counter() - started) < 1:
         _ = matrix @ vector
         synchronise(device)
-        best = min(best, time.perf_counter() - started)
-    return matrix.numel() * matrix.element_size() / best
+        times += 1
+    return times * matrix.numel() * matrix.element_size() / spent
 
 
 def bytes_per_token(model: Any) -> int:
@@ -130,19 +134,26 @@ def profile_step(model: Any, device: str) -> list[list[str]]:
 def run(size: str = "e2b", device: str | None = None, tokens: int = 12) -> Result:
     """Measure on this machine's GPU, else on its CPU."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    bandwidth = bandwidth_bytes_per_s(device)
     model = build(size, device)
     read = bytes_per_token(model)
-    measured: dict[str, tuple[int, list[float]]] = {"transformers' generate": (1, [])}
-    measured |= {_sessions(batch): (batch, []) for batch in BATCHES}
+    ways: dict[str, tuple[int, Callable[[], float]]] = {
+        THEIRS: (1, lambda: theirs(model, device, tokens)),
+        **{_sessions(batch): (batch, partial(ours, model, device, batch, tokens)) for batch in BATCHES},
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    bandwidths = []
     for _ in range(ROUNDS):
-        use_few_rows(model, wanted=False)
-        measured["transformers' generate"][1].append(theirs(model, device, tokens))
-        use_few_rows(model)
-        for batch in BATCHES:
-            measured[_sessions(batch)][1].append(ours(model, device, batch, tokens))
-    steps = {name: (batch, min(times)) for name, (batch, times) in measured.items()}
-    shares = {name: read / step / bandwidth for name, (_, step) in steps.items()}
+        for name, (_, way) in ways.items():
+            use_few_rows(model, wanted=name != THEIRS)
+            before = bandwidth_bytes_per_s(device)
+            taken[name].append(way())
+            around = (before + bandwidth_bytes_per_s(device)) / 2
+            found[name].append(read / taken[name][-1] / around)
+            bandwidths.append(around)
+    bandwidth = median(bandwidths)
+    steps = {name: (batch, median(taken[name])) for name, (batch, _) in ways.items()}
+    shares = {name: median(found[name]) for name in ways}
     rows = [
         [name, f"{step * 1e3:.0f} ms", f"{batch / step:.1f}", f"{shares[name]:.0%}"]
         for name, (batch, step) in steps.items()
