@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd, Transcription
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
-from hearsight.agent.models.gemma3n.context_cache import ContextCache
 from hearsight.agent.models.gemma3n.counter import Gemma3nCounter
-from hearsight.agent.models.gemma3n.decoding import Answer, Detokenizer
 from hearsight.agent.models.gemma3n.generation import Generation
 from hearsight.agent.models.gemma3n.media import SessionMedia
-from hearsight.agent.models.gemma3n.prompt import Prompt
-from hearsight.agent.models.gemma3n.sampling import Sampler, SamplingSettings
+from hearsight.agent.models.gemma3n.requests import Requests, before_last_turn, media_of
 from hearsight.agent.models.gemma3n.scheduler import Scheduler
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import INPUT_RATE_HZ, Detail, Picture, Samples
@@ -27,7 +24,6 @@ CAPTION = "Say in one short line what this picture shows."
 READ = (
     "Write down the text in this picture, line by line. Write nothing else; nothing at all if there is none."
 )
-GREEDY = SamplingSettings(temperature=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,8 @@ class Gemma3nConversation:
         self._scheduler = scheduler
         self._settings = settings
         self._media = SessionMedia(adapter, settings.sides_px)
-        self._cache = self._new_cache()
+        self._requests = Requests(adapter, self._media, settings.seed)
+        self._cache = self._requests.new_cache()
         self._expected: GenerateRequest | None = None
         """What stands before the user's next words, as far as anyone knows."""
         self._named: GenerateRequest | None = None
@@ -192,7 +189,7 @@ class Gemma3nConversation:
         if self._named is not None:
             self._media.retain({file_id for file_id, _ in media_of(self._named.messages)})
             self._named = None
-        prompt = self._open_prompt(expected)
+        prompt = self._requests.open_prompt(expected)
         if len(prompt.tokens) > self._adapter.context_limit:
             return False  # the request itself will say so
         missing = len(prompt.tokens) - self._cache.rewind(prompt)
@@ -225,61 +222,14 @@ class Gemma3nConversation:
         self._settled.clear()
         self._scheduler.wake()
 
-    def _new_cache(self) -> ContextCache:
-        return ContextCache(self._adapter.decoder, self._adapter.embedder, self._media.embed)
-
     def _finish(self, file_id: str, is_picture: bool) -> None:
         if is_picture:
             self._media.encode_picture(file_id)
         else:
             self._media.end(file_id)
 
-    def _open_prompt(self, expected: GenerateRequest) -> Prompt:
-        known = {file_id for file_id, _ in media_of(expected.messages)}
-        return self._adapter.prompts.open(
-            expected.messages,
-            self._media,
-            instructions=expected.instructions,
-            tools=expected.tools,
-            heard=self._media.arriving(known),
-        )
-
     def _generation(self, request: GenerateRequest) -> Generation:
-        sampling = self._adapter.sampling
-        if request.temperature is not None:
-            sampling = replace(sampling, temperature=request.temperature)
-        forced = self._adapter.forced_start(request.tool_choice, request.tools)
-        limit = self._adapter.context_limit - request.max_tokens
-        return Generation(
-            self._cache,
-            self._renderer(request, limit),
-            media_of(request.messages),
-            self._answer(sampling, request.max_tokens, forced),
-        )
-
-    def _renderer(self, request: GenerateRequest, limit: int) -> Callable[[], Prompt]:
-        def render() -> Prompt:
-            prompt = self._adapter.prompts.closed(
-                request.messages, self._media, instructions=request.instructions, tools=request.tools
-            )
-            if len(prompt.tokens) > limit:
-                raise EngineError(
-                    f"The conversation takes {len(prompt.tokens):,} tokens, and {max(0, limit):,} fit beside "
-                    "the answer.",
-                    code="context_length_exceeded",
-                )
-            return prompt
-
-        return render
-
-    def _answer(self, sampling: SamplingSettings, max_tokens: int, forced: Sequence[int] = ()) -> Answer:
-        return Answer(
-            Sampler(sampling, self._settings.seed),
-            Detokenizer(self._adapter.tokenizer),
-            self._adapter.stop_ids,
-            max_tokens,
-            forced,
-        )
+        return self._requests.generation(request, self._cache)
 
     async def _deltas(self, generation: Generation) -> AsyncGenerator[Delta]:
         self.generations.append(generation)
@@ -303,7 +253,7 @@ class Gemma3nConversation:
 
     async def _look_closely(self, picture: Picture, question: str, detail: Detail) -> str:
         wanted = replace(picture, detail=detail, key=f"{picture.key}@{detail}")
-        self._media.see(wanted)
+        self._media.hold(wanted)
         try:
             return await self._look(wanted.key, question)
         finally:
@@ -317,14 +267,8 @@ class Gemma3nConversation:
     async def _aside(self, content: list[dict[str, object]], question: str) -> str:
         """Ask about media outside the conversation, in a cache of its own."""
         message = HumanMessage([*content, {"type": "text", "text": question}])
-        max_tokens = self._settings.aside_tokens
-        request = GenerateRequest((message,), max_tokens=max_tokens)
-        generation = Generation(
-            self._new_cache(),
-            self._renderer(request, self._adapter.context_limit - max_tokens),
-            media_of(request.messages),
-            self._answer(GREEDY, max_tokens),
-        )
+        request = GenerateRequest((message,), max_tokens=self._settings.aside_tokens, temperature=0)
+        generation = self._requests.generation(request, self._requests.new_cache())
         async with aclosing(self._deltas(generation)) as deltas:
             return "".join([delta async for delta in deltas if isinstance(delta, str)]).strip()
 
@@ -332,22 +276,3 @@ class Gemma3nConversation:
 def closely(picture: Picture) -> Picture:
     """The picture in full detail where nobody asked for another."""
     return replace(picture, detail="high") if picture.detail == "auto" else picture
-
-
-def before_last_turn(messages: Sequence[BaseMessage]) -> tuple[BaseMessage, ...]:
-    """The messages without the user's last ones."""
-    end = len(messages)
-    while end and isinstance(messages[end - 1], HumanMessage):
-        end -= 1
-    return tuple(messages[:end])
-
-
-def media_of(messages: Sequence[BaseMessage]) -> list[tuple[str, bool]]:
-    """File ids that messages name, each with whether it is a picture."""
-    return [
-        (part["file_id"], part["type"] == "image")
-        for message in messages
-        if not isinstance(message.content, str)
-        for part in message.content
-        if isinstance(part, dict) and part["type"] in ("audio", "image")
-    ]

@@ -62,7 +62,7 @@ class SessionMedia:
         """A picture; the same one again is nothing new."""
         if picture.key not in self._recent:
             self._recent.append(picture.key)
-        self._hold(picture)
+        self.hold(picture)
 
     def foresee(self, pictures: Sequence[Picture]) -> None:
         """What would be seen if the user began to speak now; it replaces what was foreseen before."""
@@ -72,9 +72,10 @@ class SessionMedia:
                 self._drop_picture(key)
         self._foreseen = keys
         for picture in pictures:
-            self._hold(picture)
+            self.hold(picture)
 
-    def _hold(self, picture: Picture) -> None:
+    def hold(self, picture: Picture) -> None:
+        """Keep a picture and have it encoded, whether or not it is shown to anybody."""
         if picture.key in self._pictures:
             self._pictures.move_to_end(picture.key)
             return
