@@ -21,6 +21,8 @@ from hearsight.wav import read_wav
 HUMAN_SPEECH = ROOT / "tests" / "data" / "speech"
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 """Where Debian's pocketsphinx-testdata puts read sentences of *Sense and Sensibility*."""
+FESTIVAL_VOICE = Path("/usr/share/festival/voices/us/cmu_us_slt_arctic_hts")
+"""Where Debian's festvox-us-slt-hts puts it."""
 LEVEL = 0.1
 """Root mean square of synthetic speech, full scale 1: that of a voice near a microphone."""
 
@@ -80,6 +82,16 @@ def read_by_flite(texts: Sequence[str]) -> list[Recording]:
     return _read_by_program(texts, lambda path, text: ["flite", "-voice", "slt", "-o", path, "-t", text])
 
 
+def read_by_festival(texts: Sequence[str]) -> list[Recording]:
+    """The texts in festival's voice ``slt`` from a hidden Markov model: smoother than flite's of that name.
+
+    Raises:
+        FileNotFoundError: festival or its voice is not installed.
+    """
+    voice = "(voice_cmu_us_slt_arctic_hts)"
+    return _read_by_program(texts, lambda path, text: ["text2wave", "-eval", voice, "-o", path])
+
+
 def read_by_espeak(texts: Sequence[str]) -> list[Recording]:
     """The texts in espeak-ng's American English: a voice of quite another kind, from formants.
 
@@ -96,19 +108,25 @@ def _read_by_program(texts: Sequence[str], command: Callable[[str, str], list[st
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         for text in texts:
-            subprocess.run(command(str(path), text), check=True)
+            subprocess.run(command(str(path), text), input=text, text=True, check=True)
             spoken.append(Recording(text, text, _levelled(read_wav(path, INPUT_RATE_HZ), INPUT_RATE_HZ)))
     return spoken
 
 
 async def read_in_voices(texts: Sequence[str]) -> dict[str, list[Recording]]:
-    """The texts read by hibari, and by flite and espeak-ng where they are installed."""
+    """The texts read by hibari, and by festival, flite and espeak-ng where they are installed."""
     voices = {"hibari": await read_by_hibari(texts)}
+    if _festival_speaks():
+        voices["festival slt"] = await asyncio.to_thread(read_by_festival, texts)
     if shutil.which("flite"):
         voices["flite slt"] = await asyncio.to_thread(read_by_flite, texts)
     if shutil.which("espeak-ng"):
         voices["espeak-ng"] = await asyncio.to_thread(read_by_espeak, texts)
     return voices
+
+
+def _festival_speaks() -> bool:
+    return shutil.which("text2wave") is not None and FESTIVAL_VOICE.is_dir()
 
 
 def silence(duration_s: float, rate_hz: int = INPUT_RATE_HZ) -> Samples:

@@ -34,6 +34,7 @@ class ConversationSettings:
         piece: Tokens that one step prefills: others wait no longer than for so many.
         sides_px: The side of a picture by the detail wanted.
         wait_for: Tokens of an utterance being spoken that are prefilled together.
+        slow_pictures: To encode one takes so long that it waits while anybody's answer is being written.
         seed: Of the sampling; None draws a fresh one for every answer.
         aside_tokens: The longest transcript, caption or description.
     """
@@ -41,6 +42,7 @@ class ConversationSettings:
     piece: int
     sides_px: dict[Detail, int]
     wait_for: int = 1
+    slow_pictures: bool = False
     seed: int | None = None
     aside_tokens: int = 512
 
@@ -179,12 +181,13 @@ class Gemma3nConversation:
         """Do a step towards an answer's first token (worker's thread)."""
         generation.prepare(self._finish, self._settings.piece)
 
-    def background(self) -> bool:
+    def background(self, *, quick: bool = False) -> bool:
         """Encode, then prefill what is known of the next prompt (worker's thread)."""
-        if self._media.step():
+        without_pictures = quick and self._settings.slow_pictures
+        if self._media.step(pictures=not without_pictures):
             return True
         expected = self._expected
-        if expected is None or self.generations:
+        if expected is None or self.generations or (without_pictures and self._media.unseen):
             return False
         if self._named is not None:
             self._media.retain({file_id for file_id, _ in media_of(self._named.messages)})

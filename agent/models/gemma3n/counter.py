@@ -10,7 +10,7 @@ from hearsight.agent.messages import is_interrupted
 from hearsight.agent.models.gemma3n.adapter import Gemma3nAdapter
 from hearsight.agent.models.gemma3n.clips import MAX_CLIP_SAMPLES, SEARCH_SAMPLES
 from hearsight.agent.models.gemma3n.prompt import GEMMA3N_MARKUP, INTERRUPTED
-from hearsight.agent.models.gemma3n.tool_format import RESULT_END, RESULT_START, call_text, describe_tools
+from hearsight.agent.models.gemma3n.tool_format import call_text, describe_tools, result_text
 from hearsight.tools.calls import ToolSpec
 
 
@@ -32,7 +32,6 @@ class Gemma3nCounter:
         self._turn = max(map(count, (markup.user_start, markup.model_start))) + count(markup.turn_end)
         self._audio_wrapper = count(markup.audio_start) + count(markup.audio_end)
         self._picture_wrapper = count(markup.picture_start) + count(markup.picture_end)
-        self._result_wrapper = count(f'{RESULT_START}{{"result": ""}}{RESULT_END}')
 
     def _count(self, text: str) -> int:
         return len(self._adapter.prompts.encode(text))
@@ -40,10 +39,13 @@ class Gemma3nCounter:
     def wrapper(self, message: BaseMessage) -> int:
         """Tokens of a message besides its contents: its turn, its call, what stands around a result."""
         if isinstance(message, ToolMessage):
-            return self._turn + self._result_wrapper
+            # As JSON, a text may be much longer than it is.
+            whole = self._count(self._adapter.prompts.plain(result_text(str(message.content))))
+            return self._turn + max(0, whole + 1 - self.text(str(message.content)))
         if isinstance(message, AIMessage) and message.tool_calls:
             call = message.tool_calls[0]
-            return self._turn + self._count(call_text(call["name"], call["args"])) + 1
+            written = self._adapter.prompts.plain(call_text(call["name"], call["args"]))
+            return self._turn + self._count(written) + 1
         return self._turn + (self._count(INTERRUPTED) if is_interrupted(message) else 0)
 
     def text(self, text: str) -> int:

@@ -93,5 +93,5 @@ class Gemma3nEngine:
 def fitting_settings(adapter: Gemma3nAdapter) -> ConversationSettings:
     """Small steps and pictures on a CPU, large ones on a GPU."""
     if adapter.model.device.type == "cpu":
-        return ConversationSettings(CPU_PIECE, CPU_SIDES_PX, wait_for=CPU_WAIT_FOR)
+        return ConversationSettings(CPU_PIECE, CPU_SIDES_PX, wait_for=CPU_WAIT_FOR, slow_pictures=True)
     return ConversationSettings(GPU_PIECE, GPU_SIDES_PX, wait_for=GPU_WAIT_FOR)

@@ -118,13 +118,18 @@ class SessionMedia:
 
     # --- encoding -----------------------------------------------------------------------------------------
 
-    def step(self) -> bool:
+    @property
+    def unseen(self) -> bool:
+        """Whether pictures wait to be encoded."""
+        return bool(self._unencoded)
+
+    def step(self, *, pictures: bool = True) -> bool:
         """Encode a little of what waits; False when nothing does."""
         for utterance in list(self._utterances.values()):
             if utterance.waiting:
                 utterance.encode(ENCODE_SAMPLES)
                 return True
-        if self._unencoded:
+        if pictures and self._unencoded:
             self.encode_picture(self._unencoded.pop(0))
             return True
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -35,8 +36,12 @@ class Work(Protocol):
         """Do a step towards an answer's first token (worker's thread)."""
         ...
 
-    def background(self) -> bool:
-        """Do a step of encoding or prefilling ahead (worker's thread); False when there is nothing to do."""
+    def background(self, *, quick: bool) -> bool:
+        """Do a step of encoding or prefilling ahead (worker's thread); False when there is nothing to do.
+
+        Args:
+            quick: An answer is being written, and waits for it: nothing that takes long.
+        """
         ...
 
     def settled(self) -> None:
@@ -61,7 +66,8 @@ class Scheduler:
     """Runs the steps of all sessions.
 
     Every round decodes one token of each answer being written, then does one step for one session: towards
-    a first token where somebody waits for one, else ahead. Cancelling takes effect with the next round.
+    a first token where somebody waits for one, else ahead. So between two tokens of an answer there is one
+    step at most, and no long one that could wait. Cancelling takes effect with the next round.
 
     Args:
         cache_limit: Memory that the caches of all sessions may take, in bytes. Beyond it those are dropped
@@ -122,7 +128,7 @@ class Scheduler:
             await self._guarded(session, [generation], lambda: session.prepare(generation))
             self._worked[session] = self._rounds
             return True
-        return await self._ahead() or decoded or waiting is not None
+        return await self._ahead(quick=decoded) or decoded or waiting is not None
 
     async def _decode(self) -> bool:
         ready = [(s, g) for s in self._sessions for g in s.generations if g.ready]
@@ -148,12 +154,12 @@ class Scheduler:
         waiting = [(s, g) for s in self._sessions for g in s.generations if not g.ready]
         return waiting[self._rounds % len(waiting)] if waiting else None
 
-    async def _ahead(self) -> bool:
+    async def _ahead(self, *, quick: bool) -> bool:
         """A step ahead for the first session that has one to do, beginning with another one each time."""
         for _ in range(len(self._sessions)):
             session = self._sessions.pop(0)
             self._sessions.append(session)
-            if await self._guarded(session, [], session.background):
+            if await self._guarded(session, [], partial(session.background, quick=quick)):
                 self._worked[session] = self._rounds
                 return True
             session.settled()

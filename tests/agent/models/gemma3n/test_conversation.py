@@ -258,6 +258,26 @@ async def test_one_session_is_read_ahead_while_another_is_answered(engine):
     await stream.aclose()
 
 
+@pytest.mark.parametrize("slow", [True, False])
+async def test_pictures_that_take_long_wait_until_no_answer_is_written(adapter, slow):
+    engine = Gemma3nEngine(adapter, replace(SETTINGS, slow_pictures=slow))
+    conversation = engine.open("a")
+    await conversation.prefill(request())
+    conversation._scheduler.remove(conversation)  # its steps are taken here
+    conversation.hear("i", pcm(1))
+    conversation.see(picture(9))
+    assert conversation.background(quick=True), "speech is encoded in any case"
+    while conversation.background(quick=True):
+        pass
+    seen = conversation._adapter.pictures.cached("key9", 64) is not None
+    assert (seen, conversation._media.unseen) == (not slow, slow)
+    while conversation.background(quick=False):
+        pass
+    assert conversation._adapter.pictures.cached("key9", 64) is not None
+    conversation._adapter.pictures.forget("key9")
+    await engine.aclose()
+
+
 async def test_closing_the_iterator_stops_the_model_within_a_token(engine):
     conversation = engine.open("a")
     stream = conversation.generate(request(HumanMessage("Hi"), max_tokens=400))

@@ -54,6 +54,7 @@ class Session:
     cache_bytes: int = 0
     fails: Exception | None = None
     threads: set[str] = field(default_factory=set)
+    quick: list[bool] = field(default_factory=list)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
 
@@ -64,8 +65,9 @@ class Session:
         generation.steps -= 1
         generation.ready = generation.steps <= 0
 
-    def background(self) -> bool:
+    def background(self, *, quick: bool) -> bool:
         self.threads.add(threading.current_thread().name)
+        self.quick.append(quick)
         if self.ahead <= 0:
             return False
         self.ahead -= 1
@@ -146,6 +148,8 @@ async def test_a_running_answer_waits_for_one_step_of_another_at_most(house: Hou
     tokens = [at for at, entry in enumerate(house.diary) if entry.startswith("decodes")]
     assert max(later - earlier for earlier, later in zip(tokens, tokens[1:], strict=False)) <= 2
     assert listening.ahead < 20, "and the other one is read ahead meanwhile"
+    await listening.quiet.wait()
+    assert listening.quick[0] and not listening.quick[-1], "with what is quick, until the answer has ended"
 
 
 async def test_who_waits_for_a_first_token_comes_before_work_ahead(house: House) -> None:
