@@ -147,6 +147,7 @@ class ScriptedConversation:
         prefilled: Every request that was announced.
         heard: Samples at 16 kHz by item.
         seen: Keys of pictures, in order.
+        foreseen: Keys of the pictures that would have been seen last.
     """
 
     engine: ScriptedEngine
@@ -157,6 +158,7 @@ class ScriptedConversation:
     closed: bool = False
     active: int = 0
     """Generations that have begun and not ended."""
+    foreseen: list[str] = field(default_factory=list)
     _transcripts: dict[str, str] = field(default_factory=dict)
     _captions: dict[str, str] = field(default_factory=dict)
 
@@ -175,7 +177,8 @@ class ScriptedConversation:
         self.seen.append(picture.key)
 
     def foresee(self, pictures: Sequence[Picture]) -> None:
-        """Nothing: what is seen costs no time."""
+        """Note what would be seen."""
+        self.foreseen = [picture.key for picture in pictures]
 
     def forget(self, file_id: str) -> None:
         """Drop an utterance or a picture."""

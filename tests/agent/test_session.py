@@ -237,6 +237,14 @@ class TestPerception:
         driver.session.forget("u")
         assert driver.conversation.heard == {}
 
+    async def test_what_a_turn_would_be_shown_goes_to_the_engine_and_into_no_context(
+        self, drivers: list[Driver]
+    ) -> None:
+        driver = drive(drivers)
+        driver.session.foresee((picture(),))
+        assert driver.conversation.foreseen == ["p"]
+        assert driver.conversation.seen == [] and driver.session.context.messages == ()
+
     async def test_pictures_are_described_for_a_model_that_cannot_see(self, drivers: list[Driver]) -> None:
         driver = drive(
             drivers,

@@ -145,7 +145,7 @@ async def test_an_hour_of_talk_with_pictures_stays_within_the_limit_and_is_remem
         await house.upkeep.tidy()
     assert house.free >= int(32_768 * AHEAD)
     kinds = [block["type"] for message in house.context.messages for block in blocks(message)]
-    assert kinds.count("image") > 20 and kinds.count("audio") > 20, "what is recent is still seen and heard"
+    assert kinds.count("image") >= 16 and kinds.count("audio") >= 16, "what is recent is still seen and heard"
     assert house.texts[0].startswith("Earlier in this conversation") or "[picture: what" in house.texts[0]
 
 

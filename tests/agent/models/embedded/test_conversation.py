@@ -217,6 +217,15 @@ async def test_it_hears_and_sees(conversation: EmbeddedConversation) -> None:
     await conversation.aclose()
 
 
+async def test_what_is_foreseen_is_known_with_its_text_when_it_is_seen(
+    conversation: EmbeddedConversation,
+) -> None:
+    picture = Picture(b"x", "image/jpeg", 4, 3, "p")
+    conversation.foresee([picture])
+    assert "EXIT" in await conversation.caption("p")
+    await conversation.aclose()
+
+
 async def test_closing_gives_everything_back(conversation: EmbeddedConversation, parrot: Parrot) -> None:
     conversation.hear("u", np.zeros(16_000, dtype=np.int16))
     conversation.see(Picture(b"x", "image/jpeg", 4, 3, "p"))
