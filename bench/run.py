@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from importlib import import_module
 
 import latency
 import sessions
@@ -24,14 +25,11 @@ def run(part: str, console: Console) -> Result:
             return asyncio.run(speech.run(console))
         case "sessions":
             return sessions.run(console)
-        case "ttft":
-            import ttft  # with torch, which the other parts do without
-
-            return ttft.run()
         case _:
-            import decode
-
-            return decode.run()
+            # Before torch, which the other parts do without: it says how torch takes memory.
+            import_module("hearsight.agent.models.gemma3n")
+            measured: Result = import_module(part).run()
+            return measured
 
 
 def main() -> None:
