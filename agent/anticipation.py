@@ -147,11 +147,11 @@ class Anticipation:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _after_answer(self) -> None:
-        """Nobody waits now: make room if it is getting scarce, and read what was said."""
+        """Nobody waits now: make room if it is getting scarce and nobody speaks, and read what was said."""
         self._tidying = asyncio.create_task(self._tidy_up())
 
     async def _tidy_up(self) -> None:
-        if self._tidy is not None:
+        if self._tidy is not None and not self._context.listening:
             await self._guarded(self._tidy)
         self.warm()
 

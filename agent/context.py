@@ -97,6 +97,11 @@ class Context:
         utterance = self._pending.get(item_id)
         return utterance.samples if utterance else 0
 
+    @property
+    def listening(self) -> bool:
+        """Whether an utterance is being heard, or taken for one, that is no item yet."""
+        return bool(self._pending)
+
     def is_being_heard(self, item_id: str) -> bool:
         """Whether an utterance is neither an item yet nor taken for one."""
         return item_id in self._pending and self._find(item_id) is None

@@ -125,6 +125,17 @@ async def bench() -> AsyncIterator[Bench]:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def goes_on(bench: Bench, event: str) -> None:
+    """Something comes after an answer: speech, another answer, or the end."""
+    if event == "speech":
+        bench.hear()
+    elif event == "end":
+        await bench.anticipation.aclose()
+    else:
+        with bench.anticipation.suspended():
+            assert not bench.ringing or bench.tidied
+
+
 async def settle() -> None:
     for _ in range(30):
         await asyncio.sleep(0)
@@ -267,16 +278,18 @@ async def test_making_room_is_in_nobodys_way(bench: Bench, event: str) -> None:
     bench.dust.clear()
     bench.ringing[0].callback()
     await settle()
-    if event == "speech":
-        bench.hear()
-    elif event == "end":
-        await bench.anticipation.aclose()
-    else:
-        with bench.anticipation.suspended():
-            pass
+    await goes_on(bench, event)
     bench.dust.set()
     await settle()
     assert bench.tidied == ["begun"]
+
+
+async def test_no_room_is_made_while_somebody_speaks(bench: Bench) -> None:
+    with bench.anticipation.suspended():
+        bench.hear()  # they interrupt
+    bench.ringing[0].callback()
+    await settle()
+    assert bench.tidied == []
 
 
 async def test_room_that_cannot_be_made_is_logged_and_all_is_read(bench: Bench) -> None:
@@ -297,13 +310,7 @@ async def test_room_that_cannot_be_made_is_logged_and_all_is_read(bench: Bench) 
 async def test_who_goes_on_at_once_needs_no_reading_after_the_answer(bench: Bench, event: str) -> None:
     with bench.anticipation.suspended():
         pass
-    if event == "speech":
-        bench.hear()
-    elif event == "end":
-        await bench.anticipation.aclose()
-    else:
-        with bench.anticipation.suspended():
-            assert not bench.ringing
+    await goes_on(bench, event)
     assert len(bench.ringing) == (event == "answer")
 
 

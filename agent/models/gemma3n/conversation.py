@@ -65,8 +65,6 @@ class Gemma3nConversation:
         self._cache = self._requests.new_cache()
         self._expected: GenerateRequest | None = None
         """What stands before the user's next words, as far as anyone knows."""
-        self._named: GenerateRequest | None = None
-        """The conversation as it was announced, until what it does not name has been freed."""
         self._answering = asyncio.Lock()
         self._settled = asyncio.Event()
         self.generations: list[Generation] = []
@@ -104,7 +102,9 @@ class Gemma3nConversation:
 
     async def prefill(self, request: GenerateRequest, *, unfinished: bool = False) -> None:
         """Read the conversation so far; returns once it is read, or an answer is asked for."""
-        self._expected = self._named = request
+        self._expected = request
+        if not self.generations:  # one of them may be of other media
+            self._media.retain({file_id for file_id, _ in media_of(request.messages)})
         self._wake()
         await self._settled.wait()
 
@@ -189,9 +189,6 @@ class Gemma3nConversation:
         expected = self._expected
         if expected is None or self.generations or (without_pictures and self._media.unseen):
             return False
-        if self._named is not None:
-            self._media.retain({file_id for file_id, _ in media_of(self._named.messages)})
-            self._named = None
         prompt = self._requests.open_prompt(expected)
         if len(prompt.tokens) > self._adapter.context_limit:
             return False  # the request itself will say so

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import torch
@@ -26,7 +27,7 @@ ENCODE_SAMPLES = 16_000
 class SessionMedia:
     """Implements ``prompt.Media``.
 
-    ``hear``, ``see`` and ``forget`` are for the event loop's thread, the rest for the worker's.
+    What arrives is for the event loop's thread, ``retain`` and ``answered`` too, the rest for the worker's.
 
     Args:
         adapter: Encodes.
@@ -44,6 +45,8 @@ class SessionMedia:
         """Pictures that came since the last answer."""
         self._foreseen: list[str] = []
         """Pictures that most likely come before the next words."""
+        self._over: deque[str] = deque()
+        """Utterances that nothing more will come of, whose encoders can be freed."""
         self._current: str | None = None
         """The utterance that nothing has answered yet."""
 
@@ -51,12 +54,12 @@ class SessionMedia:
 
     def hear(self, item_id: str, samples: Samples) -> None:
         """More of an utterance."""
+        self._current = item_id
         if item_id not in self._utterances:
             self._utterances[item_id] = Utterance(item_id, self._adapter)
             self._shown_before[item_id] = tuple(self._recent)
             self._foreseen.clear()  # what came of it has been seen
         self._utterances[item_id].hear(samples)
-        self._current = item_id
 
     def see(self, picture: Picture) -> None:
         """A picture; the same one again is nothing new."""
@@ -67,7 +70,7 @@ class SessionMedia:
     def foresee(self, pictures: Sequence[Picture]) -> None:
         """What would be seen if the user began to speak now; it replaces what was foreseen before."""
         keys = [picture.key for picture in pictures]
-        for key in self._foreseen:
+        for key in tuple(self._foreseen):
             if key in self._unencoded and key not in (*keys, *self._recent):
                 self._drop_picture(key)
         self._foreseen = keys
@@ -92,6 +95,15 @@ class SessionMedia:
             self._current = None
         self._drop_picture(file_id)
 
+    def retain(self, named: Collection[str]) -> None:
+        """Free what a conversation that names these media, and all of them now, has no more use for."""
+        for item_id in [held for held in self._utterances if held != self._current]:
+            if item_id in named:
+                self._over.append(item_id)
+            else:
+                self._utterances.pop(item_id)
+                self._shown_before.pop(item_id, None)
+
     def answered(self) -> None:
         """What came so far belongs to the past."""
         self._recent.clear()
@@ -113,7 +125,7 @@ class SessionMedia:
     def _drop_picture(self, key: str) -> None:
         self._pictures.pop(key, None)
         for keys in (self._unencoded, self._recent, self._foreseen):
-            if key in keys:
+            with suppress(ValueError):  # not in it, or taken out of it by the other thread
                 keys.remove(key)
 
     # --- encoding -----------------------------------------------------------------------------------------
@@ -125,25 +137,18 @@ class SessionMedia:
 
     def step(self, *, pictures: bool = True) -> bool:
         """Encode a little of what waits; False when nothing does."""
+        while self._over:
+            if over := self._utterances.get(self._over.popleft()):
+                over.settle()
         for utterance in list(self._utterances.values()):
             if utterance.waiting:
                 utterance.encode(ENCODE_SAMPLES)
                 return True
-        if pictures and self._unencoded:
+        if not pictures or not self._unencoded:
+            return False
+        with suppress(IndexError):  # the last one was taken away at this moment
             self.encode_picture(self._unencoded.pop(0))
-            return True
-        return False
-
-    def retain(self, named: Collection[str]) -> None:
-        """Free what a conversation that names these media has no more use for."""
-        for item_id, utterance in list(self._utterances.items()):
-            if item_id == self._current:
-                continue
-            if item_id in named:
-                utterance.settle()
-            else:
-                self._utterances.pop(item_id, None)
-                self._shown_before.pop(item_id, None)
+        return True
 
     def end(self, item_id: str) -> None:
         """Take an utterance as over."""

@@ -229,7 +229,8 @@ async def test_what_was_foreseen_and_did_not_come_leaves_no_trace(engine):
     asked = request(HumanMessage("Hi"))
     text, _ = await collect(conversation, asked)
     assert text == (await collect(engine.open("b"), asked))[0]
-    assert conversation._media.picture("key1") is None, "never encoded, and not kept"
+    for key in ("key1", "key2"):
+        assert conversation._media.picture(key) is None, "never encoded, and not kept"
 
 
 async def test_sessions_together_write_what_each_writes_alone(engine):
@@ -401,6 +402,20 @@ async def test_what_the_conversation_no_longer_names_is_freed(engine):
     await conversation.prefill(request(HumanMessage([audio_block("new", 16_000)]), AIMessage("Yes.")))
     assert set(conversation._media._utterances) == {"new", "now"}
     assert all(clip.encoder is None for clip in conversation._media._utterances["new"]._clips)
+
+
+async def test_speech_that_came_after_the_announcement_is_kept(engine):
+    """The conversation was announced before the last utterance was part of it, and is worked off later."""
+    conversation = engine.open("a")
+    announced = asyncio.create_task(conversation.prefill(request(HumanMessage("x" * 300))))
+    await asyncio.sleep(0)
+    conversation.hear("first", pcm(1))
+    conversation.hear("second", pcm(1, 1))
+    await announced
+    await settle(conversation)
+    asked = request(HumanMessage([audio_block("first", 16_000), audio_block("second", 16_000)]))
+    _, end = await collect(conversation, asked)
+    assert end.prompt_tokens > 2 * 6 and set(conversation._media._utterances) == {"first", "second"}
 
 
 async def test_caches_beyond_the_limit_are_dropped_and_filled_again(adapter):
