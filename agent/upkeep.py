@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from langchain_core.messages import BaseMessage
 
+from hearsight.agent.ageing import newest_turn
 from hearsight.agent.context import Context
-from hearsight.agent.ledger import Ledger, newest_turn
+from hearsight.agent.ledger import Ledger
 from hearsight.agent.messages import Block, blocks
 from hearsight.agent.models.base import GenerateRequest
 from hearsight.streams.errors import EngineError

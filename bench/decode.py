@@ -8,16 +8,14 @@ Answers of several sessions decoded together share the read.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from gemma3n_random import SIZES, build, machine, save, synchronise, text_ids
+from gemma3n_random import build, machine, parser, save, synchronise, text_ids
 from report import Result, Table, show
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
@@ -191,15 +189,9 @@ def _sessions(batch: int) -> str:
 
 def main() -> None:
     """Measure and print; the page is written by bench/run.py."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", choices=sorted(SIZES), default="e2b")
-    parser.add_argument("--device", default=None, help="cuda or cpu")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores if unset")
-    parser.add_argument("--tokens", type=int, default=12)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--tokens", type=int, default=12)
+    arguments = options.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     measured = run(arguments.size, arguments.device, arguments.tokens)

@@ -5,6 +5,7 @@ Only the per-layer table shrinks: it is a lookup, of which a token reads one row
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import time
@@ -83,6 +84,18 @@ def image_processor() -> SiglipImageProcessor:
 def text_ids(count: int, seed: int = 0) -> list[int]:
     """Ids of ordinary text."""
     return np.random.default_rng(seed).integers(1000, 200_000, count).tolist()
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that the benchmarks of the model share."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--size", choices=sorted(SIZES), default="e2b")
+    made.add_argument("--device", default=None, help="cuda or cpu")
+    made.add_argument("--threads", type=int, help="CPU threads; all cores if unset")
+    made.add_argument("--json", type=Path)
+    return made
 
 
 def synchronise(device: str) -> None:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from hearsight.agent.ageing import turn_starts
 from hearsight.agent.context import SUMMARY_ID, Context
-from hearsight.agent.ledger import Ledger, Tokens, audio_tokens, summarize, turn_starts
+from hearsight.agent.ledger import Ledger, Tokens, audio_tokens
 from hearsight.agent.messages import audio_block, blocks, human, image_block, text_block
 from hearsight.agent.models.scripted import ScriptedCounter
 from hearsight.streams.errors import EngineError
@@ -190,24 +191,6 @@ def test_what_is_pinned_must_fit() -> None:
     with pytest.raises(EngineError, match="too much at once") as raised:
         ledger().make_room(context, Tokens())
     assert raised.value.code == "context_length_exceeded"
-
-
-def test_turns_begin_where_the_user_speaks_up() -> None:
-    messages = [
-        human("a", []),
-        human("b", []),
-        AIMessage(id="c", content=""),
-        human("d", []),
-    ]
-    assert turn_starts(messages) == [0, 3]
-
-
-def test_a_summary_keeps_the_lines_of_the_one_before() -> None:
-    first = summarize([human("a", [text_block("my name is Ada")]), AIMessage(id="b", content="Hello Ada.")])
-    second = summarize(
-        [SystemMessage(id=SUMMARY_ID, content=first), human("c", [audio_block("c", 1, "and yours")])]
-    )
-    assert "my name is Ada" in second and "and yours" in second and "Hello Ada." in second
 
 
 WORDS = st.text("ab ", min_size=1, max_size=60)
