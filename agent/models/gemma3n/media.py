@@ -45,6 +45,8 @@ class SessionMedia:
         """Pictures that came since the last answer."""
         self._foreseen: list[str] = []
         """Pictures that most likely come before the next words."""
+        self._tentative: list[str] = []
+        """Those that are held for no other reason."""
         self._over: deque[str] = deque()
         """Utterances that nothing more will come of, whose encoders can be freed."""
         self._current: str | None = None
@@ -65,14 +67,17 @@ class SessionMedia:
         """A picture; the same one again is nothing new."""
         if picture.key not in self._recent:
             self._recent.append(picture.key)
+        if picture.key in self._tentative:
+            self._tentative.remove(picture.key)
         self.hold(picture)
 
     def foresee(self, pictures: Sequence[Picture]) -> None:
         """What would be seen if the user began to speak now; it replaces what was foreseen before."""
         keys = [picture.key for picture in pictures]
-        for key in tuple(self._foreseen):
-            if key in self._unencoded and key not in (*keys, *self._recent):
+        for key in tuple(self._tentative):
+            if key in self._unencoded and key not in keys:
                 self._drop_picture(key)
+        self._tentative = [key for key in keys if key in self._tentative or key not in self._pictures]
         self._foreseen = keys
         for picture in pictures:
             self.hold(picture)
@@ -124,7 +129,7 @@ class SessionMedia:
 
     def _drop_picture(self, key: str) -> None:
         self._pictures.pop(key, None)
-        for keys in (self._unencoded, self._recent, self._foreseen):
+        for keys in (self._unencoded, self._recent, self._foreseen, self._tentative):
             with suppress(ValueError):  # not in it, or taken out of it by the other thread
                 keys.remove(key)
 

@@ -233,6 +233,20 @@ async def test_what_was_foreseen_and_did_not_come_leaves_no_trace(engine):
         assert conversation._media.picture(key) is None, "never encoded, and not kept"
 
 
+async def test_what_was_foreseen_and_did_come_is_not_taken_back(adapter):
+    engine = Gemma3nEngine(adapter, SETTINGS)
+    conversation = engine.open("a")
+    conversation._scheduler.remove(conversation)  # nothing is encoded yet
+    conversation.foresee([picture(1), picture(2)])
+    conversation.see(picture(1))
+    conversation.foresee([picture(3)])
+    conversation.foresee([picture(1)])
+    conversation.foresee([picture(3)])
+    held = [number for number in (1, 2, 3) if conversation._media.picture(f"key{number}")]
+    assert held == [1, 3]
+    await engine.aclose()
+
+
 async def test_sessions_together_write_what_each_writes_alone(engine):
     asked = [request(HumanMessage(text), max_tokens=20) for text in ("Hi", "What is the time?", "über")]
     alone = [await collect(engine.open(f"alone{n}"), ask) for n, ask in enumerate(asked)]
