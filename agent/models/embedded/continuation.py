@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hearsight.agent.models.base import GenerationEnd
+from hearsight.agent.models.embedded.openings import Candidate
 from hearsight.agent.models.embedded.slots import Tokens, common_prefix
 
 
@@ -36,12 +37,12 @@ AGAINST_LOOPS = {
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """The token that comes first after a prompt: reading the prompt brings it along."""
+    """What may come first after a prompt: reading the prompt brings it along."""
 
     prompt: list[int]
     sampling: Sampling
-    token: int
-    text: str
+    candidates: Sequence[Candidate]
+    """What may come first, in front what the model would take."""
 
     def follows(self, prompt: list[int], sampling: Sampling) -> bool:
         """Whether it comes first after this prompt, chosen like this."""
@@ -57,6 +58,7 @@ class Continuation:
         max_tokens: The longest continuation.
         sampling: How tokens are chosen.
         grammar: GBNF that it has to follow.
+        candidates: How many tokens to tell of that could have stood in a token's place.
         tokens: What was written so far.
         ended: Whether there is nothing more to come.
         cached: Tokens of the prompt that were in the cache at first.
@@ -66,6 +68,7 @@ class Continuation:
     max_tokens: int
     sampling: Sampling
     grammar: str | None = None
+    candidates: int = 0
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
     cached: int | None = None
@@ -87,6 +90,7 @@ class Continuation:
             "top_p": self.sampling.top_p,
             "seed": self.sampling.seed,
             **(AGAINST_LOOPS if self._guarded else {}),
+            **({"n_probs": self.candidates} if self.candidates else {}),
             **({"grammar": self.grammar} if self.grammar is not None else {}),
         }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Protocol
 
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -16,7 +15,7 @@ from hearsight.agent.models.base import Delta, GenerateRequest, Transcription
 from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.grammar import call_grammar
 from hearsight.agent.models.embedded.hearing import Ear, Hearing
-from hearsight.agent.models.embedded.openings import rest_of_opening
+from hearsight.agent.models.embedded.openings import Opening
 from hearsight.agent.models.embedded.prompt import (
     camera_line,
     context_pieces,
@@ -50,7 +49,7 @@ class Writer(Protocol):
         max_tokens: int,
         sampling: Sampling = ...,
         grammar: str | None = ...,
-        rest: Callable[[str], str] = ...,
+        opening: Opening = ...,
         until: Callable[[str], bool] = ...,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt."""
@@ -214,7 +213,7 @@ class EmbeddedConversation:
                 max_tokens=request.max_tokens,
                 sampling=sampling,
                 grammar=_grammar(request),
-                rest=partial(rest_of_opening, tools=callable_tools),
+                opening=Opening(callable_tools),
                 until=CallEnd(callable_tools),
             )
             async with aclosing(deltas):

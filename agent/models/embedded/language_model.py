@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -24,6 +26,7 @@ from hearsight.agent.models.embedded.continuation import (
 )
 from hearsight.agent.models.embedded.llama_client import LlamaClient
 from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
+from hearsight.agent.models.embedded.openings import AS_IT_COMES, Candidate, Opening
 from hearsight.agent.models.embedded.slots import (
     Placement,
     SlotTable,
@@ -35,12 +38,12 @@ from hearsight.streams.errors import EngineError
 log = structlog.get_logger(__name__)
 
 
+CANDIDATES = 40
+"""First tokens to choose from; what is not among them is of no weight."""
+_UNSPEAKABLE = re.compile(r"^$|\ufffd|^<\|")
+"""Parts of characters, and control tokens."""
 _BEGINNING = "beginning.kv"
 """File in the server's folder, and name of the session, of what all sessions begin with."""
-
-
-def _anything(text: str) -> str:
-    return ""
 
 
 def _never(text: str) -> bool:
@@ -92,7 +95,7 @@ class LanguageModel:
         max_tokens: int,
         sampling: Sampling = GREEDY,
         grammar: str | None = None,
-        rest: Callable[[str], str] = _anything,
+        opening: Opening = AS_IT_COMES,
         until: Callable[[str], bool] = _never,
     ) -> AsyncGenerator[Delta]:
         """Go on with a prompt; closing the iterator stops the model within a token.
@@ -106,7 +109,7 @@ class LanguageModel:
             max_tokens: The longest continuation.
             sampling: How tokens are chosen.
             grammar: GBNF that the continuation has to follow.
-            rest: Is given the first token, and says what follows for sure.
+            opening: Chooses the first token, and says what follows for sure.
             until: Is given the text as it comes, and says whether it is complete.
 
         Yields:
@@ -120,14 +123,15 @@ class LanguageModel:
         async with self._seat(session_id, written.prompt) as seat:
             if grammar is None and max_tokens > 1:
                 if foreseen is None or not foreseen.follows(written.prompt, sampling):
-                    reading = Continuation(written.prompt, 0, sampling)
+                    reading = _reading(written.prompt, sampling)
                     foreseen = await self._read(reading, seat)
                     written.cached = reading.cached
                 if foreseen is not None:
-                    known = rest(foreseen.text)
-                    yield foreseen.text + known
-                    complete = until(foreseen.text + known)
-                    written.begin([foreseen.token, *self._encode(known)], complete=complete)
+                    first = opening.choose(foreseen.candidates)
+                    known = opening.rest(first.text)
+                    yield first.text + known
+                    complete = until(first.text + known)
+                    written.begin([first.token, *self._encode(known)], complete=complete)
             while not written.ended:
                 async with aclosing(self._events(written, seat)) as events:
                     async for event in events:
@@ -154,7 +158,7 @@ class LanguageModel:
             async with self._seat(session_id, tokens) as seat:
                 if seat.holds(tokens):
                     return
-                foreseen = await self._read(Continuation(tokens, 0, sampling), seat)
+                foreseen = await self._read(_reading(tokens, sampling), seat)
                 await self._save(self._table.worth_saving(seat.held), seat.slot, seat.held)
         if foreseen is not None:
             self._foreseen[session_id] = foreseen
@@ -210,13 +214,12 @@ class LanguageModel:
         return self._tokenizer.encode(prompt)
 
     async def _read(self, reading: Continuation, seat: Seat) -> Foreseen | None:
-        """Read a prompt; returns its first token, unless that ends the text or is but part of a character."""
+        """Read a prompt; returns what may come first, unless the text ends there, or within a character."""
         foreseen = None
         async with aclosing(self._events(reading, seat)) as events:
             async for event in events:
                 if event.get("content") and len(event["tokens"]) == 1:
-                    (token,) = event["tokens"]
-                    foreseen = Foreseen(reading.prompt, reading.sampling, token, event["content"])
+                    foreseen = Foreseen(reading.prompt, reading.sampling, _candidates(event))
         return foreseen
 
     async def _events(self, written: Continuation, seat: Seat) -> AsyncGenerator[dict[str, Any]]:
@@ -273,6 +276,19 @@ class LanguageModel:
             self._table.saved(file, held[:count])
         for dropped in self._table.dropped_files():
             (Path(self._folder.name) / dropped).unlink(missing_ok=True)
+
+
+def _reading(prompt: list[int], sampling: Sampling) -> Continuation:
+    return Continuation(prompt, 0, sampling, candidates=CANDIDATES)
+
+
+def _candidates(event: dict[str, Any]) -> list[Candidate]:
+    """The tokens that the server told of, in front the one that it took."""
+    (token,) = event["tokens"]
+    (chosen,) = event["completion_probabilities"]
+    told = [Candidate(one["id"], one["token"], math.exp(one["logprob"])) for one in chosen["top_logprobs"]]
+    taken = Candidate(token, event["content"], math.exp(chosen["logprob"]))
+    return [taken, *(one for one in told if one.token != token and not _UNSPEAKABLE.search(one.text))]
 
 
 def _fingerprint(model: Path, tokens: Sequence[int]) -> str:

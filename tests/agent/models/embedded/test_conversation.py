@@ -24,6 +24,7 @@ from hearsight.agent.messages import (
 from hearsight.agent.models.base import Conversation, Delta, GenerateRequest, GenerationEnd
 from hearsight.agent.models.embedded.continuation import GREEDY, Sampling
 from hearsight.agent.models.embedded.conversation import EmbeddedConversation
+from hearsight.agent.models.embedded.openings import AS_IT_COMES, Opening
 from hearsight.agent.models.embedded.prompt import camera_line, context_pieces, render
 from hearsight.agent.models.embedded.scene import SceneDescription
 from hearsight.agent.models.embedded.speech_to_text import Transcript
@@ -58,12 +59,12 @@ class Parrot:
         max_tokens: int,
         sampling: Sampling = GREEDY,
         grammar: str | None = None,
-        rest: Callable[[str], str] = str,
+        opening: Opening = AS_IT_COMES,
         until: Callable[[str], bool] = bool,
     ) -> AsyncGenerator[Delta]:
         self.prompts.append(prompt)
         self.options.append((max_tokens, sampling, grammar))
-        self.calls.append((rest("set"), until('set_timer(60, "tea")')))
+        self.calls.append((opening.rest("set"), until('set_timer(60, "tea")')))
         self.active += 1
         self.most_active = max(self.active, self.most_active)
         try:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from hearsight.agent.models.base import GenerationEnd
 from hearsight.agent.models.embedded.continuation import LOOKOUT_TOKENS, Sampling
 from hearsight.agent.models.embedded.language_model import LanguageModel
+from hearsight.agent.models.embedded.openings import Candidate, Opening
 from hearsight.agent.models.embedded.tokens import Special
 from hearsight.streams.errors import EngineError
 
@@ -58,6 +59,25 @@ def kept_caches(folder: Path) -> list[Path]:
 
 def saved_caches(parent: Path) -> int:
     return len(list(parent.glob("*/*.kv")))
+
+
+class IsNot(Opening):
+    """Goes on with " is not"."""
+
+    def rest(self, written: str) -> str:
+        return " is not"
+
+
+class SecondChoice(Opening):
+    """Begins with what the model holds for next likely."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Candidate] = []
+
+    def choose(self, candidates: Sequence[Candidate]) -> Candidate:
+        self.seen = list(candidates)
+        return candidates[1]
 
 
 class Recorder:
@@ -122,18 +142,24 @@ class TestRealModel:
 
     async def test_what_follows_for_sure_is_not_chosen(self, run: Recorder) -> None:
         prompt = ask("What is the capital of Italy? One word.")
-        firsts: list[str] = []
-
-        def rest(first: str) -> str:
-            firsts.append(first)
-            return " is not"
-
-        text, end = await run(prompt, rest=rest, max_tokens=8)
-        assert text.startswith(f"{firsts[0]} is not") and 3 < end.output_tokens <= 8
-        whole, end = await run(prompt, rest=rest, until=lambda text: text.endswith("not"))
-        assert whole == f"{firsts[1]} is not"
+        text, end = await run(prompt, opening=IsNot(), max_tokens=8)
+        assert text.startswith("R is not") and 3 < end.output_tokens <= 8
+        whole, end = await run(prompt, opening=IsNot(), until=lambda text: text.endswith("not"))
+        assert whole == "R is not"
         assert end.reason == "stop" and end.output_tokens == 3
         assert end.cached_tokens > end.prompt_tokens - 2
+
+    @pytest.mark.parametrize("ahead", [False, True])
+    async def test_the_first_token_is_chosen_from_the_likeliest(self, run: Recorder, ahead: bool) -> None:
+        prompt, opening = ask("Is it good to smoke? One word."), SecondChoice()
+        if ahead:
+            await run.model.warm(prompt, session_id="chosen")
+        text, _ = await run(prompt, session_id="chosen", opening=opening)
+        first, second, *_ = opening.seen
+        assert text.startswith(second.text) and not text.startswith(first.text)
+        assert first.probability >= second.probability > 0
+        assert 0.5 < sum(one.probability for one in opening.seen) <= 1.001
+        assert (await run(prompt, session_id="chosen"))[0].startswith(first.text)
 
     async def test_what_was_read_ahead_is_of_no_use_to_another_prompt(self, run: Recorder) -> None:
         await run.model.warm(ask("Say the word apple."), session_id="ahead")
