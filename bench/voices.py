@@ -21,8 +21,6 @@ from hearsight.wav import read_wav
 HUMAN_SPEECH = ROOT / "tests" / "data" / "speech"
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 """Where Debian's pocketsphinx-testdata puts read sentences of *Sense and Sensibility*."""
-FESTIVAL_VOICE = Path("/usr/share/festival/voices/us/cmu_us_slt_arctic_hts")
-"""Where Debian's festvox-us-slt-hts puts it."""
 LEVEL = 0.1
 """Root mean square of synthetic speech, full scale 1: that of a voice near a microphone."""
 
@@ -74,7 +72,7 @@ async def read_by_hibari(texts: Sequence[str]) -> list[Recording]:
 
 
 def read_by_flite(texts: Sequence[str]) -> list[Recording]:
-    """The texts in flite's voice ``slt``: another woman, of another synthesiser, with an American accent.
+    """The texts in flite's voice ``slt``: a woman from joined recordings, with an American accent.
 
     Raises:
         FileNotFoundError: flite is not installed.
@@ -82,14 +80,13 @@ def read_by_flite(texts: Sequence[str]) -> list[Recording]:
     return _read_by_program(texts, lambda path, text: ["flite", "-voice", "slt", "-o", path, "-t", text])
 
 
-def read_by_festival(texts: Sequence[str]) -> list[Recording]:
-    """The texts in festival's voice ``slt`` from a hidden Markov model: smoother than flite's of that name.
+def read_by_pico(texts: Sequence[str]) -> list[Recording]:
+    """The texts in SVOX Pico's American English: another woman, of another synthesiser (Debian non-free).
 
     Raises:
-        FileNotFoundError: festival or its voice is not installed.
+        FileNotFoundError: pico2wave is not installed.
     """
-    voice = "(voice_cmu_us_slt_arctic_hts)"
-    return _read_by_program(texts, lambda path, text: ["text2wave", "-eval", voice, "-o", path])
+    return _read_by_program(texts, lambda path, text: ["pico2wave", "-l", "en-US", "-w", path, "--", text])
 
 
 def read_by_espeak(texts: Sequence[str]) -> list[Recording]:
@@ -114,19 +111,15 @@ def _read_by_program(texts: Sequence[str], command: Callable[[str, str], list[st
 
 
 async def read_in_voices(texts: Sequence[str]) -> dict[str, list[Recording]]:
-    """The texts read by hibari, and by festival, flite and espeak-ng where they are installed."""
+    """The texts read by hibari, and by pico, flite and espeak-ng where they are installed."""
     voices = {"hibari": await read_by_hibari(texts)}
-    if _festival_speaks():
-        voices["festival slt"] = await asyncio.to_thread(read_by_festival, texts)
+    if shutil.which("pico2wave"):
+        voices["pico"] = await asyncio.to_thread(read_by_pico, texts)
     if shutil.which("flite"):
         voices["flite slt"] = await asyncio.to_thread(read_by_flite, texts)
     if shutil.which("espeak-ng"):
         voices["espeak-ng"] = await asyncio.to_thread(read_by_espeak, texts)
     return voices
-
-
-def _festival_speaks() -> bool:
-    return shutil.which("text2wave") is not None and FESTIVAL_VOICE.is_dir()
 
 
 def silence(duration_s: float, rate_hz: int = INPUT_RATE_HZ) -> Samples:
