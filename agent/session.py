@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ class HearsightAgentSession:
         self._config = SessionConfig()
         self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
+        self._asides = itertools.count(1)
         upkeep = Upkeep(
             self._context,
             self._ledger,
@@ -163,6 +165,19 @@ class HearsightAgentSession:
         heard = await self._transcripts.get(item_id)
         self._context.set_transcript(item_id, heard.text)
         return heard.text, heard.duration_s
+
+    async def overhear(self, samples: Samples) -> str:
+        """What is said in this audio (16 kHz), which is not part of the conversation, or not yet.
+
+        Raises:
+            EngineError: It could not be written down.
+        """
+        aside = f"aside_{next(self._asides)}"
+        self._conversation.hear(aside, samples)
+        try:
+            return (await self._conversation.transcribe(aside)).text
+        finally:
+            self._conversation.forget(aside)
 
     # --- answering ----------------------------------------------------------------------------------------
 

@@ -72,7 +72,18 @@ class TurnSettings(Section):
     )
     speculative: bool = Field(True, description="Start to think before it is sure that the turn is over.")
     barge_in_ms: int = Field(
-        320, ge=32, le=5000, description="Speech of the user that stops the answer, in milliseconds."
+        600,
+        ge=32,
+        le=5000,
+        description="Speech of the user that stops the answer, whatever it says, in milliseconds. Less holds "
+        "the answer until its words are known, and stops it if they are more than a remark such as 'mhm'.",
+    )
+    lead_ms: int = Field(
+        500,
+        ge=100,
+        le=10_000,
+        description="Audio sent ahead of its playback to a client whose microphone is open, in milliseconds: "
+        "what a bad network needs, and what is still heard after the answer was held.",
     )
     stall_ms: int = Field(
         1500,

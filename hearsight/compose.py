@@ -165,6 +165,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
         limits=SessionLimits(
             onset_ms=turn.onset_ms,
             barge_in_ms=turn.barge_in_ms,
+            lead_ms=turn.lead_ms,
             speculate_after_ms=turn.speculate_after_ms,
             speculative=turn.speculative,
             endpoint_threshold=turn.endpoint_threshold,

@@ -388,6 +388,15 @@ class EndpointEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Overheard:
+    """What was said over an answer, as far as is known; the reply to ``Overhear``."""
+
+    item_id: str
+    text: str | None
+    """Empty where no word was heard; None where it could not be written down."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed:
     """What the user said in an item."""
 
@@ -515,6 +524,7 @@ Input: TypeAlias = (
     | Tick
     | Close
     | EndpointEstimate
+    | Overheard
     | Transcribed
     | TranscriptionFailed
     | AgentEvent
@@ -790,6 +800,14 @@ class EstimateEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhear:
+    """Ask what is said in this audio (16 kHz), which may interrupt an answer; `Overheard` replies."""
+
+    item_id: str
+    samples: Samples = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Hear:
     """More of the user's speech, as it arrives (16 kHz): encode and prefill it now."""
 
@@ -891,6 +909,7 @@ class StopResponse:
 Command: TypeAlias = (
     Configure
     | EstimateEndpoint
+    | Overhear
     | Hear
     | Lull
     | Resumed

@@ -72,6 +72,14 @@ class AgentSession(Protocol):
         """
         ...
 
+    async def overhear(self, samples: Samples) -> str:
+        """What is said in this audio (16 kHz), which is not part of the conversation, or not yet.
+
+        Raises:
+            EngineError: It could not be written down.
+        """
+        ...
+
     def respond(self, request: ResponseRequest) -> AsyncIterator[AgentEvent]:
         """Answer; the last event is ``AnswerFinished`` or ``AnswerFailed``. Closing the iterator stops it."""
         ...

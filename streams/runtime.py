@@ -47,6 +47,8 @@ from hearsight.streams.events import (
     KeepHeard,
     Lull,
     Output,
+    Overhear,
+    Overheard,
     Picture,
     RemoveItem,
     ResponseRequest,
@@ -188,8 +190,7 @@ class SessionRuntime:
                 output = self._waiting.popleft()
                 if isinstance(output, AudioDelta):
                     self._waiting_audio_bytes -= output.samples.nbytes
-                    if self._waiting_audio_bytes <= MAX_WAITING_AUDIO_BYTES // 2:
-                        self._has_room.set()
+                    self._mind_room()
                 yield output
             if self._closing.is_set():
                 return
@@ -249,10 +250,17 @@ class SessionRuntime:
             self._waiting.append(output)
             if isinstance(output, AudioDelta):
                 self._waiting_audio_bytes += output.samples.nbytes
-                if self._waiting_audio_bytes > MAX_WAITING_AUDIO_BYTES:
-                    self._has_room.clear()
             self._arrived.set()
+        self._mind_room()
         self._set_timer()
+
+    def _mind_room(self) -> None:
+        """Let the voice pause where the client reads slowly, or listens to a long answer."""
+        held = self._waiting_audio_bytes + self._session.unsent_audio_bytes
+        if held > MAX_WAITING_AUDIO_BYTES:
+            self._has_room.clear()
+        elif held <= MAX_WAITING_AUDIO_BYTES // 2 or self._closing.is_set():
+            self._has_room.set()
 
     def _follow(self, command: Command) -> None:
         agent = self._agent
@@ -277,6 +285,8 @@ class SessionRuntime:
                 if self._estimating is not None:
                     self._estimating.cancel()  # that silence is over; many sessions share the model
                 self._estimating = self._spawn(self._estimate(command))
+            case Overhear():
+                self._spawn(self._overhear(command))
             case Transcribe():
                 self._spawn(self._transcribe(command.item_id))
             case StartResponse():
@@ -347,6 +357,14 @@ class SessionRuntime:
             return
         probability = await self._perception.end_of_turn.probability(command.samples)
         self._feed(EndpointEstimate(command.item_id, command.silence_started_sample, probability))
+
+    async def _overhear(self, command: Overhear) -> None:
+        try:
+            text = await self._agent.overhear(command.samples)
+        except HearsightError as error:
+            log.warning("not overheard", session_id=self.session_id, reason=error.message)
+            text = None
+        self._feed(Overheard(command.item_id, text))
 
     async def _transcribe(self, item_id: str) -> None:
         try:

@@ -27,6 +27,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.session.items import Items
 from hearsight.streams.session.outbox import Outbox
+from hearsight.streams.session.outlet import Outlet
 from hearsight.streams.session.playback import Heard, Playback
 from hearsight.streams.session.response import Response
 from hearsight.streams.session.settings import SessionLimits
@@ -57,6 +58,7 @@ class Answering:
         self._new_id = new_id
         self._generation = 0
         self._announcements: deque[str] = deque()
+        self._outlet = Outlet(self.playback, limits.lead_ms)
 
     @property
     def busy(self) -> bool:
@@ -99,6 +101,7 @@ class Answering:
             input=overrides.input,
             detached=overrides.detached,
         )
+        self._outlet = Outlet(self.playback, self._limits.lead_ms)
         self.active = Response(request, self._items, self.playback, self._out, overrides.metadata)
         self._out.ask(StartResponse(request))
         if not speculative:
@@ -133,21 +136,62 @@ class Answering:
             if len(response.held) > self._limits.max_held_events:
                 self.discard()
             return
-        match event:
-            case AnswerFinished():
-                status = "incomplete" if event.incomplete_reason else "completed"
-                self.active = None
-                response.end(status, reason=event.incomplete_reason, usage=event.usage)  # type: ignore[arg-type]
-            case AnswerFailed():
-                self.active = None
-                response.end("failed", reason=event.code, message=event.message)
-            case _:
-                response.add(event, now)
+        self._outlet.put(event)
+        self.release(now)
+
+    def release(self, now: float) -> None:
+        """Let go of what may be sent by now."""
+        response = self.active
+        if response is None or not response.announced:
+            return
+        for event in self._outlet.take(now):
+            match event:
+                case AnswerFinished():
+                    status = "incomplete" if event.incomplete_reason else "completed"
+                    self.active = None
+                    response.end(status, reason=event.incomplete_reason, usage=event.usage)  # type: ignore[arg-type]
+                case AnswerFailed():
+                    self.active = None
+                    response.end("failed", reason=event.code, message=event.message)
+                case _:
+                    response.add(event, now)
+
+    def pace(self, *, paced: bool) -> None:
+        """Say whether audio is sent as it is played, or as soon as there is any."""
+        self._outlet.paced = paced
+
+    @property
+    def release_at_s(self) -> float | None:
+        """When more can be let go of, on the session's clock."""
+        return self._outlet.due_s() if self.busy else None
+
+    @property
+    def unsent_audio_bytes(self) -> int:
+        """Size of the audio that waits to be sent."""
+        return self._outlet.audio_bytes
+
+    def audible(self, now: float) -> bool:
+        """Whether an answer can be heard, or would be if it were not held."""
+        return self.playback.audible(now) or self._outlet.audio_bytes > 0
+
+    def unheard_ms(self, now: float) -> float:
+        """How much of the answer, as far as there is any yet, has not been heard."""
+        return self.playback.ahead_ms(now) + self._outlet.audio_ms
+
+    def hold(self) -> None:
+        """Send no more audio for now."""
+        self._outlet.held = True
+
+    def resume(self, now: float) -> None:
+        """Go on where the audio was held."""
+        self._outlet.held = False
+        self.release(now)
 
     def interrupt(self, reason: str, now: float) -> None:
         """Stop the answer and its playback; the context keeps what was heard."""
         self.discard()
-        heard = self.playback.interrupt(now)
+        heard = self.playback.interrupt(now, self._outlet.unsent_item)
+        self._outlet = Outlet(self.playback, self._limits.lead_ms)
         if self.active is not None:
             response, self.active = self.active, None
             self._out.ask(StopResponse(response.generation))
@@ -214,7 +258,7 @@ class Answering:
             return
         if self.owed:
             self.start()
-        elif self._announcements and not self.playback.audible(now):
+        elif self._announcements and not self.audible(now):
             self.start(say=self._announcements.popleft())
 
     def stop_all(self, reason: str, now: float) -> None:

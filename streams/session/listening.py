@@ -13,6 +13,7 @@ from hearsight.streams.events import (
     Forget,
     Hear,
     Lull,
+    Overhear,
     Picture,
     Resumed,
     See,
@@ -37,6 +38,8 @@ class Utterance:
     """First sample on the audio clock, padding included."""
     manual: bool
     """The client ends it, not the detector."""
+    tentative: bool = False
+    """It may be nothing but a noise over an answer; neither client nor engine has been told of it."""
     sounds_finished: bool = False
     """What the end-of-turn model said of the silence it is in."""
     speculated: bool = False
@@ -88,6 +91,10 @@ class Listening:
         """Whether the server decides where turns begin and end."""
         return self._detection is not None
 
+    def is_live(self, now: float) -> bool:
+        """Whether a microphone is open: audio has come, and not long ago."""
+        return self.clock > 0 and now - self.last_frame_at_s < self._limits.live_ms / 1000
+
     @property
     def stalls_at_s(self) -> float | None:
         """When an utterance whose audio has stopped coming counts as over; None outside of one."""
@@ -107,13 +114,12 @@ class Listening:
         if detection is not None and not self._detector.in_utterance:
             self._detector.begin(self.utterance.start, self.clock)
 
-    def feed(self, frame: AudioFrame, now: float, *, answering: bool) -> Signal | None:
+    def feed(self, frame: AudioFrame, now: float) -> Signal | None:
         """Take the next frame.
 
         Args:
             frame: 512 samples.
             now: Seconds of the session's clock.
-            answering: An answer is audible, so that it takes more speech to be an utterance.
         """
         start = self.clock
         self._buffer.append(frame.samples)
@@ -121,22 +127,18 @@ class Listening:
         if self._detection is None:
             self._hear_manually(frame)
             return None
-        limits = self._limits
-        onset_ms = limits.barge_in_ms if answering else limits.onset_ms
         signal = self._detector.feed(
             start,
             frame.samples.size,
             frame.speech_probability,
-            onset_samples=ms_to_samples(onset_ms),
+            onset_samples=ms_to_samples(self._limits.onset_ms),
             end_samples=ms_to_samples(self._silence_needed_ms()),
         )
-        if self.utterance is not None:
+        if self.utterance is not None and not self.utterance.tentative:
             self._out.ask(Hear(self.utterance.item_id, frame.samples))
             if signal is Signal.RESUMED:
                 self.utterance.sounds_finished = self.utterance.speculated = False
                 self._out.ask(Resumed(self.utterance.item_id))
-        elif signal is Signal.SHORT_SPEECH and answering:
-            self._out.send(Dropped("speech", 1, "too short to interrupt the answer"))
         return signal
 
     def _silence_needed_ms(self) -> int:
@@ -159,23 +161,54 @@ class Listening:
             return
         self._out.ask(Hear(self.utterance.item_id, frame.samples))
 
-    def begin(self) -> None:
+    def begin(self, *, tentative: bool = False) -> str:
         """An onset was signalled: open the utterance, with the audio before it that belongs to it.
 
         What the camera sees comes before the speech, for it can be perceived before the speech has ended.
+
+        Args:
+            tentative: Do not tell the client yet.
+
+        Returns:
+            The id of its item.
         """
         assert self._detection is not None
         padding = ms_to_samples(self._detection.prefix_padding_ms)
         start = max(self._detector.speech_started - padding, self._previous_end, self._buffer.start)
-        self.utterance = Utterance(self._new_id("item"), start, manual=False)
-        self._out.send(SpeechStarted(self.utterance.item_id, int(samples_to_ms(start))))
+        self.utterance = Utterance(self._new_id("item"), start, manual=False, tentative=True)
+        if not tentative:
+            self.announce()
+        return self.utterance.item_id
+
+    def announce(self) -> None:
+        """Tell the client that somebody speaks, and the engine what they have said so far."""
+        utterance = self.utterance
+        assert utterance is not None and utterance.tentative
+        utterance.tentative = False
+        self._out.send(SpeechStarted(utterance.item_id, int(samples_to_ms(utterance.start))))
         self.show()
-        self._out.ask(Hear(self.utterance.item_id, self._buffer.slice(start, self.clock)))
+        self._out.ask(Hear(utterance.item_id, self._buffer.slice(utterance.start, self.clock)))
+
+    def overhear(self) -> None:
+        """Ask what was said so far in a tentative utterance."""
+        assert self.utterance is not None
+        samples = self._buffer.slice(self.utterance.start, self.clock)
+        self._out.ask(Overhear(self.utterance.item_id, samples))
 
     def lull(self) -> None:
         """The user has fallen silent."""
         assert self.utterance is not None
         self._out.ask(Lull(self.utterance.item_id))
+
+    @property
+    def spoken(self) -> int:
+        """Samples of speech in the utterance so far."""
+        return self._detector.spoken
+
+    @property
+    def in_silence(self) -> bool:
+        """Whether the user has paused."""
+        return self._detector.in_pause
 
     def ask_endpoint(self) -> None:
         """Ask the end-of-turn model whether this pause is the end."""
@@ -263,11 +296,19 @@ class Listening:
         self._out.send(SpeechStarted(self.utterance.item_id, self.clock_ms))
         return finished
 
-    def drop(self) -> None:
-        """Forget the utterance, if there is one."""
+    def drop(self, *, keep_audio: bool = False) -> None:
+        """Forget the utterance, if there is one.
+
+        Args:
+            keep_audio: What comes next may begin with the end of its audio.
+        """
         if self.utterance is not None:
-            self._out.ask(Forget(self.utterance.item_id))
+            previous_end = self._previous_end
+            if not self.utterance.tentative:
+                self._out.ask(Forget(self.utterance.item_id))
             self._close()
+            if keep_audio:
+                self._previous_end = previous_end
 
     def _close(self) -> None:
         self.utterance = None

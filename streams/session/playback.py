@@ -99,11 +99,20 @@ class Playback:
         """When everything sent so far will have been played."""
         return self._ends_at_s
 
-    def interrupt(self, now: float) -> list[Heard]:
-        """Stop playback; what was not heard of each item that was still to be played."""
+    def ahead_ms(self, now: float) -> float:
+        """Audio that was sent and has not been played."""
+        return max(0.0, self._ends_at_s - now) * 1000
+
+    def interrupt(self, now: float, unsent: str | None = None) -> list[Heard]:
+        """Stop playback; what was not heard of each item that was still to be played.
+
+        Args:
+            now: Seconds of the session's clock.
+            unsent: An item of which not all audio has been sent, so that what was sent may have been played.
+        """
         heard = []
         for track in self._tracks.values():
-            if track.cut_ms is None and track.ends_at_s > now:
+            if track.cut_ms is None and (track.ends_at_s > now or track.item_id == unsent):
                 track.cut_ms = track.position_ms(now)
                 heard.append(Heard(track.item_id, track.cut_ms, track.heard_text(track.cut_ms)))
         self._ends_at_s = min(self._ends_at_s, now)

@@ -74,7 +74,8 @@ class Response:
                 self._open_message(event.item_id)
                 self._text.append(event.text)
                 self.playback.add(event, now)
-                self._send_text(event.item_id, event.text)
+                if event.text:
+                    self._send_text(event.item_id, event.text)
                 if event.samples.size:
                     self.out.send(
                         AudioDelta(

@@ -12,7 +12,7 @@ What it promises, whatever the order of events:
 5. The context keeps of an interrupted answer what the user heard, to the word.
 6. Every committed utterance gets an answer or an explicit reason.
 7. A tool call is answered at most once per call id.
-8. Speech shorter than the barge-in threshold does not stop the answer.
+8. A remark or a noise shorter than the barge-in threshold does not stop the answer, nor lose any of it.
 9. Buffers keep their bounds, and every drop is reported.
 10. Close is idempotent and leaves nothing.
 """
@@ -53,6 +53,7 @@ from hearsight.streams.events import (
     IdleTimedOut,
     Input,
     Output,
+    Overheard,
     Picture,
     PlaybackPosition,
     RetrieveItem,
@@ -67,6 +68,7 @@ from hearsight.streams.events import (
     TruncateItem,
 )
 from hearsight.streams.session.answering import Answering
+from hearsight.streams.session.barge_in import BargeIn
 from hearsight.streams.session.conversation import Conversation
 from hearsight.streams.session.items import Items
 from hearsight.streams.session.listening import Listening, Utterance
@@ -112,6 +114,7 @@ class Session:
             config.turn_detection, limits, self._out, new_id, now, self._choose_pictures
         )
         self._answering = Answering(config, limits, self._items, self._out, new_id)
+        self._barge_in = BargeIn(self._listening, self._answering, limits, self._out, self._interrupted)
         self._quiet_since_s: float | None = None
         self._in_pieces = False
         """Pieces of the utterance in progress are committed already; its end brings their answer."""
@@ -153,11 +156,26 @@ class Session:
         """Whether a response was announced and has not ended."""
         return self._answering.busy
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an answer is held because somebody may be interrupting it."""
+        return self._barge_in.in_doubt
+
+    @property
+    def unsent_audio_bytes(self) -> int:
+        """Audio of the answer that is not sent yet, because nobody could have heard it yet."""
+        return self._answering.unsent_audio_bytes
+
     def deadline(self) -> float | None:
         """When a ``Tick`` is due, on the injected clock; None when nothing is waiting for time to pass."""
         if self.closed:
             return None
-        due = [self._listening.stalls_at_s, self._idle_at_s()]
+        due = [
+            self._listening.stalls_at_s,
+            self._idle_at_s(),
+            self._barge_in.due_s,
+            self._answering.release_at_s,
+        ]
         if self._answering.waiting and self._answering.active is None:
             due.append(self._answering.playback.ends_at_s)
         return min((at for at in due if at is not None), default=None)
@@ -167,8 +185,15 @@ class Session:
     def _on_audio(self, frame: AudioFrame, now: float) -> None:
         detection = self._config.turn_detection
         may_interrupt = detection is not None and detection.interrupt_response
-        answering = may_interrupt and self._answering.playback.audible(now)
-        match self._listening.feed(frame, now, answering=answering):
+        signal = self._listening.feed(frame, now)
+        if self._barge_in.in_doubt:
+            self._barge_in.follow(signal, now)
+            if signal is Signal.END and self._listening.utterance is not None:
+                self._end_turn(now)
+            return
+        match signal:
+            case Signal.ONSET if may_interrupt and self._answering.audible(now):
+                self._barge_in.begin(now)
             case Signal.ONSET:
                 self._quiet_since_s = None
                 self._listening.begin()
@@ -177,8 +202,7 @@ class Session:
             case Signal.LULL:
                 self._listening.lull()
             case Signal.PAUSE:
-                if self._limits.speculative or (detection is not None and detection.semantic):
-                    self._listening.ask_endpoint()
+                self._ask_endpoint()
             case Signal.RESUMED:
                 self._answering.discard()
             case Signal.END:
@@ -189,6 +213,21 @@ class Session:
             self._answering.discard()
             self._commit(*self._listening.split())
             self._in_pieces = self._answers_turns
+
+    def _ask_endpoint(self) -> None:
+        detection = self._config.turn_detection
+        if self._limits.speculative or (detection is not None and detection.semantic):
+            self._listening.ask_endpoint()
+
+    def _interrupted(self) -> None:
+        """Speech over an answer has turned out to be an utterance; it may have come to a pause already."""
+        self._quiet_since_s = None
+        if self._listening.in_silence:
+            self._listening.lull()
+            self._ask_endpoint()
+
+    def _on_overheard(self, event: Overheard, now: float) -> None:
+        self._barge_in.words(event, now)
 
     def _on_estimate(self, event: EndpointEstimate, now: float) -> None:
         finished = event.probability >= self._limits.endpoint_threshold
@@ -255,6 +294,7 @@ class Session:
     # --- what clients ask for ----------------------------------------------------------------------------
 
     def _on_configure(self, event: ConfigureSession, now: float) -> None:
+        self._barge_in.confirm(now)
         self._answering.discard()
         self._config = self._answering.config = event.config
         self._listening.configure(event.config.turn_detection)
@@ -269,6 +309,7 @@ class Session:
                 f"{self._limits.min_commit_ms} ms that an utterance takes.",
                 code="input_audio_buffer_commit_empty",
             )
+        self._barge_in.confirm(now)
         self._answering.discard()
         self._listening.show(last_moment=True)
         self._commit(*self._listening.finish())
@@ -276,6 +317,7 @@ class Session:
             self._answering.owed = True
 
     def _on_clear(self, event: ClearAudio, now: float) -> None:
+        self._barge_in.dismiss("the client cleared it", now)
         self._answering.discard()
         self._listening.drop()
         self._answering.owed |= self._in_pieces
@@ -326,9 +368,12 @@ class Session:
             self._quiet_since_s = now
 
     def _on_tick(self, event: Tick, now: float) -> None:
+        self._barge_in.tick(now)
         stalls_at_s = self._listening.stalls_at_s
         if stalls_at_s is not None and now >= stalls_at_s:
-            self._end_turn(now)
+            self._barge_in.give_up(now)
+            if self._listening.utterance is not None:
+                self._end_turn(now)
         idle_at_s = self._idle_at_s()
         if idle_at_s is not None and now >= idle_at_s:
             self._quiet_since_s = None
@@ -350,6 +395,10 @@ class Session:
 
     def _go_on(self, now: float) -> None:
         listening = self._listening
+        detection = self._config.turn_detection
+        may_interrupt = detection is not None and detection.interrupt_response
+        self._answering.pace(paced=may_interrupt and listening.is_live(now))
+        self._answering.release(now)
         if listening.utterance is None or listening.utterance.manual:
             self._answering.next(now)
 
@@ -364,6 +413,7 @@ class Session:
         CameraFrame: _on_camera,
         FrameDropped: _on_frame_dropped,
         EndpointEstimate: _on_estimate,
+        Overheard: _on_overheard,
         Transcribed: _on_transcribed,
         TranscriptionFailed: _on_transcription_failed,
         ConfigureSession: _on_configure,

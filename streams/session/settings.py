@@ -11,8 +11,20 @@ class SessionLimits:
 
     onset_ms: int = 96
     """Speech that starts an utterance while nothing is being said."""
-    barge_in_ms: int = 320
-    """Speech that interrupts an answer; less is a backchannel or a noise."""
+    barge_in_ms: int = 600
+    """Speech that interrupts an answer, whatever it says; less only holds it until its words are known."""
+    word_ms: int = 320
+    """Speech that interrupts an answer if its words cannot be had in time."""
+    words_ms: int = 800
+    """Time that its words are waited for."""
+    doubt_ms: int = 3_000
+    """Time for which an answer may be held, all in all."""
+    remark_before_ms: int = 700
+    """A "yes" over an answer is a mere remark while at least this much of the answer has not been heard."""
+    lead_ms: int = 500
+    """Audio that is sent ahead of its playback to a client whose microphone is open."""
+    live_ms: int = 500
+    """Time since the last audio of a microphone that is open."""
     lull_ms: int = 32
     """Silence after which what was said is written down and read, in case that was all."""
     speculate_after_ms: int = 96

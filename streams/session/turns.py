@@ -53,6 +53,8 @@ class TurnDetector:
     in_utterance: bool = False
     speech_started: int = 0
     silence_started: int = 0
+    spoken: int = 0
+    """Samples of speech in the utterance, its pauses not counted."""
     _run: int = 0
     """Samples of speech counted towards an onset."""
     _silence: Signal | None = None
@@ -73,6 +75,7 @@ class TurnDetector:
         floor = self.threshold - HYSTERESIS if self.in_utterance or self._run else self.threshold
         is_speech = probability >= floor
         if self.in_utterance:
+            self.spoken += length if is_speech else 0
             return self._during(start + length, is_speech, end_samples)
         return self._before(start, length, is_speech, onset_samples)
 
@@ -111,6 +114,7 @@ class TurnDetector:
     def begin(self, speech_started: int, now: int) -> None:
         """Enter an utterance, by onset or because the session says so."""
         self.in_utterance = True
+        self.spoken = self._run
         self.speech_started = speech_started
         self.silence_started = now
         self._silence = None
@@ -123,6 +127,6 @@ class TurnDetector:
         self._run = 0
 
     @property
-    def run_samples(self) -> int:
-        """Speech counted towards an onset so far."""
-        return self._run
+    def in_pause(self) -> bool:
+        """Whether a pause has been signalled and goes on."""
+        return self._silence is Signal.PAUSE

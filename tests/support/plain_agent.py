@@ -59,6 +59,12 @@ class PlainAgentSession:
         samples = sum(part.size for part in self.heard.get(item_id, []))
         return self.agent.transcript, samples / 16_000
 
+    async def overhear(self, samples):
+        self.notes.append(("overhear", samples.size))
+        if self.agent.transcript is None:
+            raise EngineError("no words were found")
+        return self.agent.transcript
+
     async def respond(self, request: ResponseRequest) -> AsyncIterator[AgentEvent]:
         self.requests.append(request)
         self.running += 1

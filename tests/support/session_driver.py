@@ -23,6 +23,8 @@ from hearsight.streams.events import (
     Output,
     OutputItemDone,
     OutputItemStarted,
+    Overhear,
+    Overheard,
     ResponseEnded,
     ResponseRequest,
     ResponseStarted,
@@ -114,6 +116,10 @@ class SessionDriver:
         """Answer the newest question for the end of turn."""
         asked = self.last(EstimateEndpoint)
         return self.feed(EndpointEstimate(asked.item_id, asked.silence_started_sample, probability))
+
+    def words(self, text: str | None) -> list[Output]:
+        """Answer the newest question for what was said over the answer."""
+        return self.feed(Overheard(self.last(Overhear).item_id, text))
 
     def say_turn(self, duration_ms: float = 1_000) -> list[Output]:
         """A whole turn of the user's that sounds finished."""

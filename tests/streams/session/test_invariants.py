@@ -19,6 +19,7 @@ from hearsight.streams.events import (
     AnswerFinished,
     AnswerText,
     AudioCommitted,
+    AudioDelta,
     CameraFrame,
     CancelResponse,
     ClearAudio,
@@ -35,6 +36,8 @@ from hearsight.streams.events import (
     Item,
     KeepHeard,
     OutputItemStarted,
+    Overhear,
+    Overheard,
     Picture,
     ResponseEnded,
     ResponseStarted,
@@ -42,6 +45,8 @@ from hearsight.streams.events import (
     ServerCallFinished,
     ServerCallStarted,
     SessionConfig,
+    SpeechStarted,
+    SpeechStopped,
     TextContent,
     Tick,
     ToolCall,
@@ -62,6 +67,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("audio"), st.integers(1, 30), st.sampled_from([0.02, 0.4, 0.95])),
         st.tuples(st.just("estimate"), st.floats(0, 1), st.booleans()),
+        st.tuples(st.just("words"), st.sampled_from(["", "Mhm.", "Stop it.", None]), st.booleans()),
         st.tuples(st.just("wait"), st.floats(0, 3)),
         st.tuples(st.just("clause"), st.integers(-2, 0), st.integers(1, 8)),
         st.tuples(st.just("text"), st.integers(-2, 0)),
@@ -128,6 +134,11 @@ class Conversation:
         if asked:
             event = asked[0 if stale else -1]
             self.driver.feed(EndpointEstimate(event.item_id, event.silence_started_sample, probability))
+
+    def words(self, text, stale):
+        asked = self.driver.all(Overhear)
+        if asked:
+            self.driver.feed(Overheard(asked[0 if stale else -1].item_id, text))
 
     def wait(self, seconds):
         self.driver.wait(seconds)
@@ -299,6 +310,8 @@ def test_what_is_kept_of_an_answer_is_a_prefix_of_what_was_said(detection, scrip
     for kept in driver.all(KeepHeard):
         assert set(kept.text.split()) <= {"word"}
         assert any(isinstance(o, OutputItemStarted) and o.item.id == kept.item_id for o in driver.outputs)
+        sent = sum(o.samples.size for o in driver.all(AudioDelta) if o.item_id == kept.item_id)
+        assert len(kept.text.split()) * 200 <= sent / 24, "nobody hears what was not sent"
 
 
 @conversations
@@ -310,15 +323,53 @@ def test_a_call_is_answered_once(detection, script):
 
 
 @conversations
-@given(st.integers(1, 9))
-def test_short_speech_never_stops_an_answer(frames):
+@given(st.lists(st.tuples(st.integers(1, 17), st.sampled_from(["", "Mhm.", "Yeah, right."])), max_size=4))
+def test_remarks_and_noises_never_stop_an_answer_and_lose_none_of_it(remarks):
     driver = SessionDriver()
     driver.say_turn()
-    driver.answer("word " * 100, finish=False)
-    driver.silence(320)
-    driver.audio(frames * 32, 0.95)
-    driver.silence(640)
-    assert driver.all(ResponseEnded) == []
+    driver.answer("word " * 100)
+    for frames, text in remarks:
+        driver.silence(320)
+        driver.audio(frames * 32, 0.95)
+        driver.silence(96)
+        if driver.session.in_doubt:
+            driver.words(text)
+        assert not driver.session.in_doubt
+    driver.silence(22_000)
+    (ended,) = driver.all(ResponseEnded)
+    assert ended.status == "completed"
+    assert sum(delta.samples.size for delta in driver.all(AudioDelta)) == 100 * 200 * 24
+    assert driver.all(KeepHeard) == [] and len(driver.all(SpeechStarted)) == 1
+
+
+@conversations
+@given(st.sampled_from(sorted(DETECTION)), steps)
+def test_no_answer_is_held_for_long(detection, script):
+    driver = played(detection, script)
+    driver.wait(3.0)
+    assert not driver.session.in_doubt
+
+
+@conversations
+@given(st.sampled_from(sorted(DETECTION)), steps)
+def test_all_of_an_answer_that_nobody_stops_is_sent(detection, script):
+    driver = played(detection, script)
+    driver.wait(3.0)
+    for generation in sorted(driver.live):
+        driver.feed(AnswerFinished(generation))
+    driver.wait(60.0)
+    assert driver.session.unsent_audio_bytes == 0
+
+
+@conversations
+@given(st.sampled_from(sorted(DETECTION)), steps)
+def test_what_the_client_is_told_of_speech_has_a_beginning_and_an_end(detection, script):
+    driver = played(detection, script)
+    started = [output.item_id for output in driver.all(SpeechStarted)]
+    stopped = [output.item_id for output in driver.all(SpeechStopped)]
+    assert len(set(started)) == len(started)
+    manual = any(step[0] == "configure" for step in script) or detection == "manual"
+    assert manual or set(stopped) <= set(started)
 
 
 @conversations

@@ -342,8 +342,10 @@ class TestBargeIn:
 
     def test_the_context_keeps_what_was_heard(self):
         driver = self.talking()
-        driver.silence(640)
+        driver.silence(480)
         driver.speech(352)
+        driver.silence(96)
+        driver.words("Stop.")
         kept = driver.last(KeepHeard)
         assert kept.text == "one two three four"
         driver.feed(RetrieveItem(kept.item_id))
@@ -369,6 +371,8 @@ class TestBargeIn:
     def test_a_backchannel_does_not_stop_the_answer(self):
         driver = self.talking()
         driver.speech(224)
+        driver.silence(96)
+        driver.words("Mhm.")
         driver.silence(640)
         assert ResponseEnded not in kinds(driver.outputs)
         assert driver.last(Dropped).what == "speech"
@@ -377,9 +381,12 @@ class TestBargeIn:
     def test_speech_while_the_rest_is_only_playing_interrupts_as_well(self):
         driver = self.talking()
         driver.finish()
+        driver.silence(1_600)
         assert driver.last(ResponseEnded).status == "completed"
-        driver.speech(640)
-        assert driver.last(KeepHeard).text == "one"
+        driver.speech(224)
+        driver.silence(96)
+        driver.words("Wait.")
+        assert driver.last(KeepHeard).text == "one two three four five six seven eight nine"
         assert len(driver.all(ResponseEnded)) == 1
 
     def test_stale_deltas_are_dropped(self):
@@ -447,8 +454,10 @@ class TestTruncation:
         driver.say_turn()
         driver.answer("one two three four")
         driver.silence(640)
-        driver.feed(PlaybackPosition(driver.last(OutputItemStarted).item.id, 200))
-        driver.speech(352)
+        driver.feed(PlaybackPosition(driver.last(OutputItemStarted).item.id, 100))
+        driver.speech(224)
+        driver.silence(96)
+        driver.words("No, three.")
         assert driver.last(KeepHeard).text == "one two"
 
 
