@@ -81,9 +81,13 @@ class TurnSettings(Section):
     lead_ms: int = Field(
         500,
         ge=100,
-        le=10_000,
+        le=5000,
         description="Audio sent ahead of its playback to a client whose microphone is open, in milliseconds: "
         "what a bad network needs, and what is still heard after the answer was held.",
+    )
+    echo_guard: bool = Field(
+        True,
+        description="Do not take the service's own voice, heard again from an open speaker, for the user's.",
     )
     stall_ms: int = Field(
         1500,

@@ -180,6 +180,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
             change_threshold=camera.change_threshold,
             duplicate_threshold=camera.duplicate_threshold,
         ),
+        echo_guard=turn.echo_guard,
         log_transcripts=settings.log.transcripts,
     )
 

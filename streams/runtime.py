@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from hearsight.streams.audio.echo import EchoGuard
 from hearsight.streams.audio.front_end import AudioFrontEnd
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings, Eye
@@ -26,6 +27,7 @@ from hearsight.streams.events import (
     AnswerFailed,
     AudioChunk,
     AudioDelta,
+    AudioFrame,
     CameraPicture,
     ClientEvent,
     Close,
@@ -47,6 +49,7 @@ from hearsight.streams.events import (
     KeepHeard,
     Lull,
     Output,
+    OutputCleared,
     Overhear,
     Overheard,
     Picture,
@@ -55,6 +58,7 @@ from hearsight.streams.events import (
     Resumed,
     See,
     SessionConfig,
+    SpeechStarted,
     StartResponse,
     StopResponse,
     Tick,
@@ -90,6 +94,8 @@ class RuntimeOptions:
     config: SessionConfig = field(default_factory=SessionConfig)
     limits: SessionLimits = field(default_factory=SessionLimits)
     camera: CameraSettings = field(default_factory=CameraSettings)
+    echo_guard: bool = True
+    """Do not take the service's own voice, back from a speaker, for the user's."""
     log_transcripts: bool = False
     """Write what both sides said into the log."""
 
@@ -123,6 +129,7 @@ class SessionRuntime:
         self._perception = perception
         self._eye = Eye(options.camera, clock)
         self._session = Session(options.config, options.limits, self._eye.frames, clock(), _random_id)
+        self._echo = EchoGuard() if options.echo_guard else None
         self._front_end = AudioFrontEnd(options.config.input_format, perception.vad)
         self._agent = agent.open(session_id, self)
         self._responses: dict[int, asyncio.Task[None]] = {}
@@ -166,8 +173,14 @@ class SessionRuntime:
             if at:
                 await asyncio.sleep(0)  # let other sessions have their turn
             for frame in self._front_end.feed(data[at : at + MAX_CHUNK_BYTES]):
-                self._session.receive(frame, self._clock())
+                self._session.receive(self._without_echo(frame), self._clock())
         self._pump()
+
+    def _without_echo(self, frame: AudioFrame) -> AudioFrame:
+        """The same audio; where it is the service's own voice, it does not count as speech."""
+        if self._echo is None or not self._echo.is_echo(frame.samples, self._clock()):
+            return frame
+        return replace(frame, speech_probability=0.0)
 
     async def _checked(self, item: Item) -> Item:
         """The same item with its pictures decoded once, so that none that is broken gets further."""
@@ -250,9 +263,18 @@ class SessionRuntime:
             self._waiting.append(output)
             if isinstance(output, AudioDelta):
                 self._waiting_audio_bytes += output.samples.nbytes
+            self._mind_echo(output)
             self._arrived.set()
         self._mind_room()
         self._set_timer()
+
+    def _mind_echo(self, output: Output) -> None:
+        if self._echo is None:
+            return
+        if isinstance(output, AudioDelta):
+            self._echo.play(output.samples, self._clock())
+        elif isinstance(output, SpeechStarted | OutputCleared):
+            self._echo.stop(self._clock())
 
     def _mind_room(self) -> None:
         """Let the voice pause where the client reads slowly, or listens to a long answer."""

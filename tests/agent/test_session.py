@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hearsight.agent.messages import OPEN_CALL_NOTE, blocks, is_interrupted
 from hearsight.agent.models.scripted import Script, Step
+from hearsight.streams.errors import EngineError
 from hearsight.streams.events import (
     AgentEvent,
     AnswerSpeech,
@@ -235,6 +236,15 @@ class TestPerception:
         driver.session.hear("u", QUIET)
         assert driver.conversation.heard == {"u": 3200} and driver.conversation.seen == ["p"]
         driver.session.forget("u")
+        assert driver.conversation.heard == {}
+
+    async def test_what_is_overheard_is_no_part_of_the_conversation(self, drivers: list[Driver]) -> None:
+        driver = drive(drivers, script=Script(steps=(Step(say="Hi."),), transcripts=("mhm", "yes, but")))
+        assert await driver.session.overhear(QUIET) == "mhm"
+        assert await driver.session.overhear(QUIET) == "yes, but"
+        assert driver.conversation.heard == {} and driver.session.context.messages == ()
+        with pytest.raises(EngineError):
+            await driver.session.overhear(QUIET)
         assert driver.conversation.heard == {}
 
     async def test_what_a_turn_would_be_shown_goes_to_the_engine_and_into_no_context(

@@ -21,6 +21,7 @@ PLACES = {
     "turn.speculate_after_ms": (160, {"runtime.limits.speculate_after_ms": 160}),
     "turn.speculative": (False, {"runtime.limits.speculative": False}),
     "turn.barge_in_ms": (400, {"runtime.limits.barge_in_ms": 400}),
+    "turn.echo_guard": (False, {"runtime.echo_guard": False}),
     "turn.lead_ms": (250, {"runtime.limits.lead_ms": 250}),
     "turn.stall_ms": (900, {"runtime.limits.stall_ms": 900}),
     "turn.endpoint_threshold": (0.7, {"runtime.limits.endpoint_threshold": 0.7}),

@@ -79,7 +79,9 @@ class PlainAgentSession:
                     WordTiming(word, start_ms + i * 200, start_ms + (i + 1) * 200)
                     for i, word in enumerate(clause.split())
                 )
-                samples = np.full(24 * 200 * len(words), 1_000, np.int16)
+                samples = self.agent.audio
+                if samples is None:
+                    samples = np.full(24 * 200 * len(words), 1_000, np.int16)
                 start_ms += 200 * len(words)
                 yield AnswerSpeech(request.generation, request.item_id(0), clause, samples, words)
             yield AnswerFinished(request.generation)
@@ -91,17 +93,22 @@ class PlainAgentSession:
 
 
 class PlainAgent:
-    """Says `clauses` in every response; waits for `gate` before each of them, if there is one."""
+    """Says `clauses` in every response; waits for `gate` before each of them, if there is one.
+
+    `audio` (24 kHz) is what every clause sounds like.
+    """
 
     def __init__(
         self,
         clauses: Iterable[str | Exception] = ("Hello there. ", "How are you?"),
         transcript: str | None = "hello",
         gate: asyncio.Event | None = None,
+        audio: np.ndarray | None = None,
     ) -> None:
         self.clauses = list(clauses)
         self.transcript = transcript
         self.gate = gate
+        self.audio = audio
         self.sessions: dict[str, PlainAgentSession] = {}
 
     def open(self, session_id: str, host: Host) -> PlainAgentSession:
