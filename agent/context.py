@@ -239,6 +239,18 @@ class Context:
             return False
         return True
 
+    def replace_tool_result(self, call_id: str, output: str, *, ok: bool = True) -> bool:
+        """What a call returned in the end, in place of what it said at first; False when the call is gone."""
+        at = self._find_call(call_id)
+        if at is None:
+            return False
+        if at + 1 == len(self._entries) or not _answers(self._entries[at + 1].message, call_id):
+            return self.add_tool_result(call_id, output, ok=ok)
+        entry = self._entries[at + 1]
+        message = result_message(entry.message.id or "", call_id, output, ok=ok)
+        self._entries[at + 1] = replace(entry, message=message)
+        return True
+
     def discard(self, generation: int) -> list[str]:
         """Undo a response as if it had never run; returns the utterances that it took as committed."""
         assumed = [

@@ -28,7 +28,7 @@ def build_graph() -> Graph:
     graph.add_node("act", act)
     graph.add_node("speak", speak)
     graph.add_edge(START, "perceive")
-    graph.add_conditional_edges("perceive", after_perceive, ["think", "speak"])
+    graph.add_conditional_edges("perceive", after_perceive, ["think", "act", "speak"])
     graph.add_conditional_edges("think", after_think, ["think", "act", "speak"])
     graph.add_conditional_edges("act", after_act, ["think", "speak"])
     graph.add_edge("speak", END)

@@ -18,6 +18,7 @@ from hearsight.agent.context import Context
 from hearsight.agent.ledger import Ledger
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import GenerateRequest
+from hearsight.agent.pending import PendingCalls
 from hearsight.agent.tool_runs import ToolRuns
 from hearsight.agent.transcripts import Transcripts
 from hearsight.agent.turn import State, Turn
@@ -41,6 +42,7 @@ from hearsight.streams.events import (
     SessionConfig,
 )
 from hearsight.streams.ports import Host
+from hearsight.tools.calls import ToolOutcome
 from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
 from hearsight.tools.registry import ToolRegistry
@@ -50,6 +52,11 @@ if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent
 
 _log = structlog.get_logger(__name__)
+FINISHED = """\
+{name}, which you started for the user earlier, has ended. Its result is this: {result}
+Tell the user about it in one or two short sentences."""
+MAX_REPORTED = 2_000
+"""Characters of a result that the model is shown once more."""
 BROKEN = "Something went wrong while answering. Please say it again."
 
 
@@ -75,6 +82,8 @@ class HearsightAgentSession:
         self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
         self._asides = itertools.count(1)
+        self._host = host
+        self._pending = PendingCalls()
         upkeep = Upkeep(
             self._context,
             self._ledger,
@@ -235,6 +244,7 @@ class HearsightAgentSession:
 
     def discard(self, generation: int) -> None:
         """Undo a stopped speculative response as if it had never run."""
+        self._pending.discard(generation)
         for item_id in self._context.discard(generation):
             self._transcripts.revise(item_id)
 
@@ -272,7 +282,16 @@ class HearsightAgentSession:
             transcribe=self._transcript,
             limits=self._agent.settings.answer,
             confirmed=confirmed,
+            pending=self._pending,
+            finished=self._report,
         )
+
+    def _report(self, outcome: ToolOutcome) -> None:
+        """A tool that ran by itself has ended: tell the user once nobody speaks."""
+        if outcome.say is not None:
+            self._host.announce(outcome.say)
+        else:
+            self._host.report(FINISHED.format(name=outcome.name, result=outcome.content[:MAX_REPORTED]))
 
     async def _transcript(self, file_id: str) -> str:
         return (await self._transcripts.get(file_id)).text

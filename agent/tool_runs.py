@@ -75,7 +75,10 @@ class ToolRuns:
 
     async def _run(self, call: ToolCall, registry: ToolRegistry, context: Context) -> ToolOutcome:
         outcome = await registry.run(call, self._tool_context)
-        if not context.add_tool_result(call.id, outcome.content, ok=outcome.ok):
+        spec = registry.find(call.name)
+        long_running = spec is not None and spec.long_running
+        keep = context.replace_tool_result if long_running else context.add_tool_result
+        if not keep(call.id, outcome.content, ok=outcome.ok):
             # The user went on speaking and the guess at an answer that made this call was thrown away.
             _log.debug("tool result not needed", session_id=self._session_id, tool=call.name, call_id=call.id)
         return outcome

@@ -14,9 +14,10 @@ from hearsight.agent.answer import Answer
 from hearsight.agent.context import Context
 from hearsight.agent.ledger import Ledger, Tokens
 from hearsight.agent.models.base import Capabilities, Conversation, GenerateRequest
+from hearsight.agent.pending import PendingCalls
 from hearsight.agent.tool_runs import ToolRuns
 from hearsight.streams.events import ResponseRequest
-from hearsight.tools.calls import ToolCall, ToolSpec
+from hearsight.tools.calls import ToolCall, ToolOutcome, ToolSpec
 from hearsight.tools.registry import ToolRegistry
 
 
@@ -27,6 +28,8 @@ class State(TypedDict, total=False):
     """The conversation as this answer sees it, its own calls and results included."""
     calls: list[ToolCall]
     """Calls that are to be made."""
+    agreed: bool
+    """The user has said yes to these calls."""
     rounds: int
     """Rounds of the model so far."""
     malformed: int
@@ -51,6 +54,8 @@ class AnswerLimits:
     """Rounds of the model that may end in calls; the one after them has to speak."""
     max_output_tokens: int = 512
     """Tokens of all rounds together, where the client sets no limit."""
+    filler_after_s: float = 1.5
+    """Time that a tool may take before the user is told that it takes a moment."""
 
 
 @dataclass(slots=True)
@@ -75,6 +80,10 @@ class Turn:
     registry: ToolRegistry
     tool_runs: ToolRuns
     answer: Answer
+    pending: PendingCalls = field(default_factory=PendingCalls)
+    """Calls that wait for the user's yes."""
+    finished: Callable[[ToolOutcome], None] | None = None
+    """Is told of a long-running tool's outcome, when nobody waits for it any more."""
     instructions: str = ""
     transcribe: Callable[[str], Awaitable[str]] | None = None
     """Finds out what was said in an utterance, by file id."""

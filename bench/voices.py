@@ -65,7 +65,7 @@ async def read_by_hibari(texts: Sequence[str]) -> list[Recording]:
         spoken = []
         for text in texts:
             chunk = await voice.synthesize(text, speed=1.0)
-            spoken.append(Recording(text, text, _levelled(chunk.samples, OUTPUT_RATE_HZ)))
+            spoken.append(Recording(text, text, levelled(chunk.samples, OUTPUT_RATE_HZ)))
         return spoken
     finally:
         await voice.aclose()
@@ -106,7 +106,7 @@ def _read_by_program(texts: Sequence[str], command: Callable[[str, str], list[st
         path = Path(folder) / "speech.wav"
         for text in texts:
             subprocess.run(command(str(path), text), input=text, text=True, check=True)
-            spoken.append(Recording(text, text, _levelled(read_wav(path, INPUT_RATE_HZ), INPUT_RATE_HZ)))
+            spoken.append(Recording(text, text, levelled(read_wav(path, INPUT_RATE_HZ), INPUT_RATE_HZ)))
     return spoken
 
 
@@ -128,7 +128,8 @@ def silence(duration_s: float, rate_hz: int = INPUT_RATE_HZ) -> Samples:
     return noise.astype(np.int16)
 
 
-def _levelled(samples: Samples, rate_hz: int) -> Samples:
+def levelled(samples: Samples, rate_hz: int) -> Samples:
+    """Speech at ``rate_hz`` as 16 kHz at ``LEVEL``."""
     wave = samples.astype(np.float64) / 32_768
     if rate_hz != INPUT_RATE_HZ:
         wave = soxr.resample(wave, rate_hz, INPUT_RATE_HZ)

@@ -361,6 +361,8 @@ class Announce:
     """Something to say unasked (a timer went off), once nobody is speaking."""
 
     text: str
+    by_instructions: bool = False
+    """The text is no speech, but tells the model what to speak of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class Host(Protocol):
         """Speak up unasked, once nobody is speaking."""
         ...
 
+    def report(self, instructions: str) -> None:
+        """Answer unasked, by these instructions, once nobody is speaking."""
+        ...
+
 
 class AgentSession(Protocol):
     """The agent of one session. Calls come in order, from one task; none blocks the event loop."""

@@ -225,6 +225,10 @@ class SessionRuntime:
         """Speak up unasked."""
         self._feed(Announce(text))
 
+    def report(self, instructions: str) -> None:
+        """Answer unasked, by these instructions."""
+        self._feed(Announce(instructions, by_instructions=True))
+
     # --- life --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:

@@ -24,6 +24,8 @@ class ToolSpec:
     """The conversation goes on while it runs; no time limit."""
     confirm: bool = False
     """Ask the user before running it."""
+    question: str = ""
+    """How to ask, with arguments in braces: "Shall I delete {name}?"; a general question where it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

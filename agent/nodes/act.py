@@ -10,10 +10,17 @@ from langgraph.runtime import Runtime
 
 from hearsight.agent.answer import Emit
 from hearsight.agent.messages import call_message, result_id, result_message
+from hearsight.agent.pending import question
 from hearsight.agent.turn import State, Turn
 from hearsight.streams.events import ClientCall, ServerCallFinished, ServerCallStarted
 from hearsight.streams.events import ToolCall as WireCall
 from hearsight.tools.calls import ToolCall, ToolOutcome
+
+FILLERS = ("Just a moment.", "One moment, please.", "I'm on it.")
+"""Said when a tool takes longer than people wait in silence."""
+STARTED = "{name} has been started and goes on by itself; what it finds will be told later. Say so, briefly."
+
+_Runs = list[tuple[list[BaseMessage], ToolOutcome]]
 
 
 async def act(state: State, runtime: Runtime[Turn]) -> State:
@@ -25,20 +32,42 @@ async def act(state: State, runtime: Runtime[Turn]) -> State:
     turn, emit = runtime.context, runtime.stream_writer
     await turn.answer.flush()
     made = [_checked(turn, call) for call in state["calls"]]
+    if not state.get("agreed") and (doubtful := _to_confirm(turn, made)):
+        turn.pending.ask(state["calls"], turn.request.generation)
+        return State(messages=[], calls=[], ready=" ".join(doubtful))
     # The session holds back what is sent until the turn is confirmed; what runs here, nobody holds back.
     server = [(call, outcome) for call, outcome in made if outcome is not None or not _is_client(turn, call)]
-    results = await asyncio.gather(*(_run(turn, call, failed, emit) for call, failed in server))
+    runs = asyncio.gather(*(_run(turn, call, failed, emit) for call, failed in server))
+    results = await _bridged(turn, state, runs, emit)
     for call, failed in made:
         if failed is None and _is_client(turn, call):
             _ask_client(turn, call, emit)
     outcomes = [outcome for _, outcome in results]
     made_messages = [message for messages, _ in results for message in messages]
-    update = State(messages=_fitting(turn, state, made_messages), calls=[])
+    update = State(messages=_fitting(turn, state, made_messages), calls=[], agreed=False)
     if len(server) < len(made):
         update["handed_over"] = True
     elif all(outcome.say is not None for outcome in outcomes):
         update["ready"] = " ".join(outcome.say or "" for outcome in outcomes)
     return update
+
+
+def _to_confirm(turn: Turn, made: list[tuple[ToolCall, ToolOutcome | None]]) -> list[str]:
+    """What to ask the user first."""
+    specs = [(call, turn.registry.find(call.name)) for call, failed in made if failed is None]
+    return [question(call, spec) for call, spec in specs if spec is not None and spec.confirm]
+
+
+async def _bridged(turn: Turn, state: State, runs: asyncio.Future[_Runs], emit: Emit) -> _Runs:
+    """The results; if they take long, something is said meanwhile, for silence is taken for a failure."""
+    try:
+        await asyncio.wait({runs}, timeout=turn.limits.filler_after_s)
+        if not runs.done() and turn.confirmed.is_set() and turn.request.modality == "audio":
+            turn.answer.write(FILLERS[state.get("rounds", 0) % len(FILLERS)], emit)
+            await turn.answer.flush()
+        return await runs
+    finally:
+        runs.cancel()
 
 
 def _fitting(turn: Turn, state: State, made: list[BaseMessage]) -> list[BaseMessage]:
@@ -83,7 +112,9 @@ async def _run(
     wire = WireCall(call.id, call.name, json.dumps(call.arguments))
     turn.record.add_call(item_id, wire, turn.request.generation)
     emit(ServerCallStarted(turn.request.generation, item_id, wire))
-    if failed is None:
+    if failed is None and spec is not None and spec.long_running:
+        outcome = _start(turn, call)
+    elif failed is None:
         # Shielded: what a tool has begun it ends, and its result is not lost.
         outcome = await asyncio.shield(turn.tool_runs.start(call, turn.registry, turn.record))
     else:
@@ -92,6 +123,17 @@ async def _run(
     emit(ServerCallFinished(turn.request.generation, item_id, outcome.content, ok=outcome.ok))
     result = result_message(result_id(item_id), call.id, outcome.content, ok=outcome.ok)
     return [call_message(item_id, wire), result], outcome
+
+
+def _start(turn: Turn, call: ToolCall) -> ToolOutcome:
+    """Start a tool that nobody waits for; what it returns takes the place of this first result."""
+    started = ToolOutcome(call.id, call.name, STARTED.format(name=call.name))
+    turn.record.add_tool_result(call.id, started.content)
+    task = turn.tool_runs.start(call, turn.registry, turn.record)
+    if turn.finished is not None:
+        tell = turn.finished
+        task.add_done_callback(lambda done: None if done.cancelled() else tell(done.result()))
+    return started
 
 
 def _ask_client(turn: Turn, call: ToolCall, emit: Emit) -> None:

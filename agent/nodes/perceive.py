@@ -6,8 +6,10 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
+from hearsight.agent.consent import Consent, consent
 from hearsight.agent.context import Context
 from hearsight.agent.messages import Block, blocks
+from hearsight.agent.pending import DECLINED
 from hearsight.agent.turn import State, Turn
 from hearsight.streams.errors import EngineError
 
@@ -33,12 +35,35 @@ async def perceive(state: State, runtime: Runtime[Turn]) -> State:
     messages = turn.source.for_model()
     if _inaudible(turn.source):
         return State(messages=messages, ready=INAUDIBLE)
-    return State(messages=messages)
+    return State(messages=messages, **_answer_to_question(turn))
 
 
 def after_perceive(state: State) -> str:
     """Whether there is anything to think about."""
-    return "speak" if state.get("ready") else "think"
+    if state.get("ready"):
+        return "speak"
+    return "act" if state.get("agreed") else "think"
+
+
+def _answer_to_question(turn: Turn) -> State:
+    """What follows if the turn answers a question that the assistant asked before a call."""
+    said = _words(turn.source)
+    apart = turn.request.detached or turn.request.input is not None
+    if not turn.pending.waiting or apart or said is None:
+        return State()
+    calls, answer = turn.pending.take(turn.request.generation), consent(said)
+    if answer is Consent.YES:
+        return State(calls=list(calls), agreed=True)
+    # Anything else goes to the model, which knows what was asked: it may call again with what was corrected.
+    return State(ready=DECLINED) if answer is Consent.NO else State()
+
+
+def _words(context: Context) -> str | None:
+    """The words of the newest message, if the user said or wrote it."""
+    if not context.messages or context.messages[-1].type != "human":
+        return None
+    content = blocks(context.messages[-1])
+    return " ".join(block.get("text") or block.get("transcript") or "" for block in content).strip()
 
 
 async def _hear(turn: Turn) -> None:

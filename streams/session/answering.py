@@ -9,6 +9,7 @@ from dataclasses import replace
 from hearsight.streams.errors import InvalidEvent, NotFound, StateConflict
 from hearsight.streams.events import (
     AgentEvent,
+    Announce,
     AnswerFailed,
     AnswerFinished,
     AudioContent,
@@ -57,7 +58,7 @@ class Answering:
         self._out = out
         self._new_id = new_id
         self._generation = 0
-        self._announcements: deque[str] = deque()
+        self._announcements: deque[Announce] = deque()
         self._outlet = Outlet(self.playback, limits.lead_ms)
 
     @property
@@ -245,12 +246,12 @@ class Answering:
             self._keep(heard)
         self._out.send(ItemTruncated(event.item_id, event.content_index, event.audio_end_ms))
 
-    def announce(self, text: str) -> None:
+    def announce(self, announcement: Announce) -> None:
         """Queue something to say unasked."""
         if len(self._announcements) >= self._limits.max_announcements:
             self._announcements.popleft()
             self._out.send(Dropped("speech", 1, "more announcements than can be spoken; the oldest went"))
-        self._announcements.append(text)
+        self._announcements.append(announcement)
 
     def next(self, now: float) -> None:
         """Start what is owed, or else an announcement, when nothing is being said."""
@@ -259,7 +260,11 @@ class Answering:
         if self.owed:
             self.start()
         elif self._announcements and not self.audible(now):
-            self.start(say=self._announcements.popleft())
+            announced = self._announcements.popleft()
+            if announced.by_instructions:
+                self.start(CreateResponse(instructions=announced.text))
+            else:
+                self.start(say=announced.text)
 
     def stop_all(self, reason: str, now: float) -> None:
         """End everything: the session closes."""

@@ -358,7 +358,7 @@ class Session:
         self._answering.playback.report(event.item_id, event.played_ms, now)
 
     def _on_announce(self, event: Announce, now: float) -> None:
-        self._answering.announce(event.text)
+        self._answering.announce(event)
 
     # --- answers and time --------------------------------------------------------------------------------
 

@@ -132,6 +132,23 @@ class TestCalls:
         context.remove("b")
         assert ids(context) == ["x"]
 
+    def test_a_result_that_was_preliminary_is_replaced(self) -> None:
+        context = Context()
+        context.add_call("c", ToolCall("call_1", "backup", "{}"), 1)
+        context.add_tool_result("call_1", "started")
+        context.add_text("t", "I've started it.", 1)
+        assert context.replace_tool_result("call_1", "broken", ok=False)
+        assert [message.type for message in context.messages] == ["ai", "tool", "ai"]
+        assert context.messages[1].content == "broken"
+        assert context.messages[1].status == "error"  # type: ignore[attr-defined]
+
+    def test_a_result_comes_where_there_was_none_and_nowhere_without_its_call(self) -> None:
+        context = Context()
+        context.add_call("c", ToolCall("call_1", "backup", "{}"), 1)
+        assert context.replace_tool_result("call_1", "done")
+        assert context.messages[1].content == "done"
+        assert not context.replace_tool_result("call_9", "done")
+
     def test_an_open_call_is_shown_as_open(self) -> None:
         context = Context()
         context.add_call("b", ToolCall("c1", "look", "{}"), 1)

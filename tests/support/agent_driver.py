@@ -39,12 +39,16 @@ class FakeHost:
 
     picture: Picture | None = None
     announced: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def latest_picture(self) -> Picture | None:
         return self.picture
 
     def announce(self, text: str) -> None:
         self.announced.append(text)
+
+    def report(self, instructions: str) -> None:
+        self.reported.append(instructions)
 
 
 class Bench:
@@ -118,7 +122,30 @@ class Bench:
             context.timers.set(seconds, "tea")
             return "Set."
 
-        return ToolRegistry([weather, slow, light, essay, broken, set_tea_timer])
+        @tool(parse_docstring=True, extras={"confirm": "Shall I really wipe {disk}?"})
+        async def wipe(disk: str) -> str:
+            """Delete everything.
+
+            Args:
+                disk: Where.
+            """
+            bench.runs.append(f"wipe {disk}")
+            return f"{disk} is empty."
+
+        @tool(parse_docstring=True, extras={"long_running": True})
+        async def backup(disk: str) -> str:
+            """Copy everything.
+
+            Args:
+                disk: What.
+            """
+            bench.runs.append(f"backup {disk}")
+            await bench.gate.wait()
+            if disk == "bad":
+                raise ToolError("It is broken.")
+            return f"{disk} is saved."
+
+        return ToolRegistry([weather, slow, light, essay, broken, set_tea_timer, wipe, backup])
 
 
 class Driver:

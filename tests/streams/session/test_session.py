@@ -711,6 +711,12 @@ class TestSpeakingUp:
         assert driver.newest.say == "Your tea is ready."
         assert driver.session.responding
 
+    def test_what_has_to_be_put_into_words_is_answered_by_instructions(self):
+        driver = SessionDriver()
+        driver.feed(Announce("Tell them that the copy is done.", by_instructions=True))
+        assert driver.newest.say is None
+        assert driver.newest.instructions == "Tell them that the copy is done."
+
     def test_it_waits_for_the_user(self):
         driver = SessionDriver()
         driver.speech(640)
