@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -172,11 +173,14 @@ class Answering:
         return self._outlet.audio_bytes
 
     def audible(self, now: float) -> bool:
-        """Whether an answer can be heard, or would be if it were not held."""
-        return self.playback.audible(now) or self._outlet.audio_bytes > 0
+        """Whether an answer can be heard, or would be if it were not held, or is about to be gone on with."""
+        in_the_midst = self.busy and self._outlet.has_spoken
+        return in_the_midst or self.playback.audible(now) or self._outlet.audio_bytes > 0
 
     def unheard_ms(self, now: float) -> float:
-        """How much of the answer, as far as there is any yet, has not been heard."""
+        """How much of the answer has not been heard; infinite while more of it is being written."""
+        if self.busy and not self._outlet.ended:
+            return math.inf
         return self.playback.ahead_ms(now) + self._outlet.audio_ms
 
     def hold(self) -> None:

@@ -29,6 +29,8 @@ class Outlet:
         lead_ms: As far as it may be, where it is paced.
         paced: Whether there is a reason not to send everything at once.
         held: Whether the user may be interrupting: no audio is sent until that is known.
+        has_spoken: Whether any audio has been let go of.
+        ended: Whether the agent has finished.
     """
 
     playback: Playback
@@ -37,7 +39,8 @@ class Outlet:
     held: bool = False
     _events: deque[AgentEvent] = field(default_factory=deque)
     _audio_bytes: int = 0
-    _ended: bool = False
+    has_spoken: bool = False
+    ended: bool = False
 
     @property
     def unsent_item(self) -> str | None:
@@ -59,9 +62,9 @@ class Outlet:
 
     def put(self, event: AgentEvent) -> None:
         """Take what the agent produced; nothing can follow its end."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = isinstance(event, AnswerFinished | AnswerFailed)
+        self.ended = isinstance(event, AnswerFinished | AnswerFailed)
         self._events.append(event)
         if isinstance(event, AnswerSpeech):
             self._audio_bytes += event.samples.nbytes
@@ -100,6 +103,7 @@ class Outlet:
             duration_ms = clause.samples.size * 1000 / OUTPUT_RATE_HZ
             words = tuple(spread_words(clause.text, sent_ms, duration_ms))
         self._audio_bytes -= samples.nbytes
+        self.has_spoken = True
         if samples.size == clause.samples.size:
             self._events.popleft()
         else:

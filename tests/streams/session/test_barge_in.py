@@ -262,3 +262,17 @@ def test_the_end_of_the_session_is_the_end_of_it() -> None:
     driver.feed(Close())
     assert driver.last(ResponseEnded).reason == "session_closed"
     assert driver.session.deadline() is None
+
+
+def test_a_remark_while_more_is_being_written_does_not_stop_it() -> None:
+    driver = SessionDriver()
+    driver.say_turn()
+    driver.answer("one two", finish=False)
+    driver.silence(1_000)
+    remark(driver, 256)
+    assert driver.session.in_doubt, "the answer is in a pause, not at its end"
+    driver.words("Yes.")
+    driver.answer("three four", start_ms=400)
+    driver.silence(1_500)
+    assert driver.last(ResponseEnded).status == "completed"
+    assert audio_since(driver, 0) == 4 * 200
