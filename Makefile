@@ -50,5 +50,5 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,dev]'
 	@touch $@ $(VENV)/.serve

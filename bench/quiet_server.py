@@ -68,6 +68,9 @@ class QuietAgentSession:
     async def transcribe(self, item_id: str) -> tuple[str, float]:
         return "", 0.0
 
+    async def overhear(self, samples: Samples) -> str:
+        return ""
+
     async def respond(self, request: ResponseRequest) -> AsyncIterator[AgentEvent]:
         yield AnswerFinished(request.generation)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
-PARTS = ("latency", "tool_choice", "speech", "sessions", "ttft", "decode")
+PARTS = ("latency", "endpointing", "scenes", "tool_choice", "speech", "sessions", "ttft", "decode")
 """In the order of the page; each is a module here and a file in ``results``."""
 
 INTRODUCTION = """\

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 from importlib import import_module
 
+import endpointing
 import latency
+import scenes
 import sessions
 import speech
 import tool_choice
@@ -19,6 +21,10 @@ def run(part: str, console: Console) -> Result:
     match part:
         case "latency":
             return asyncio.run(latency.run(console))
+        case "endpointing":
+            return asyncio.run(endpointing.run(console))
+        case "scenes":
+            return asyncio.run(scenes.run(console))
         case "tool_choice":
             return asyncio.run(tool_choice.run(console))
         case "speech":

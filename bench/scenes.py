@@ -103,9 +103,9 @@ def scenes(spoken: dict[str, Samples]) -> list[Scene]:
         ),
         Scene(
             "a pause of 0.6 s in mid-sentence",
-            "one turn, one answer",
+            "one answer, after all of it",
             lambda run: halves,
-            lambda seen: seen.committed == 1 and "180" in seen.text,
+            lambda seen: "180" in seen.text and min(seen.audio_s, default=0.0) > halves[-1].ends_s,
             question=None,
             lasts_s=10.0,
         ),
@@ -125,7 +125,7 @@ async def read() -> dict[str, Samples]:
 
 
 async def _halves() -> dict[str, Samples]:
-    """A sentence that was spoken in one go, cut in two between two words: the first does not sound finished."""
+    """A sentence that was spoken in one go, cut between two words: the first half does not sound finished."""
     voice = HibariVoice()
     try:
         whole = await voice.synthesize(f"{BEFORE} {AFTER}", speed=1.0)

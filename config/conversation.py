@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from hearsight.config.engines import MAX_CONTEXT_TOKENS
 from hearsight.config.fields import Names, Section, UserPath
+from hearsight.config.mcp import McpServerSettings, check_servers
 
 INSTRUCTIONS = """\
 You are Hearsight, a voice assistant. The user speaks to you, and what you write is read aloud to them, so \
@@ -96,7 +98,7 @@ class TurnSettings(Section):
         description="Milliseconds without any audio from the client after which an open utterance is ended.",
     )
     endpoint_threshold: float = Field(
-        0.5,
+        0.9,
         gt=0,
         lt=1,
         description="Probability of the end-of-turn model from which the turn is over.",
@@ -156,11 +158,25 @@ class AssistantSettings(Section):
 
 
 class ToolSettings(Section):
-    """The built-in tools."""
+    """The built-in tools, and servers that bring more."""
 
     enabled: Names[ToolName] = Field(ALL_TOOLS, description="Built-in tools that the model may call.")
     timeout_s: float = Field(20, gt=0, le=3600, description="Seconds that a tool may run.")
+    filler_after_s: float = Field(
+        1.5,
+        gt=0,
+        le=60,
+        description="Seconds that a tool may take before the user is told that it takes a moment.",
+    )
     memory_path: UserPath = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("hearsight")) / "memory.sqlite",
         description="File that holds what `remember` was told.",
     )
+    mcp: Mapping[str, McpServerSettings] = Field(
+        {}, description="MCP servers whose tools the model may call, each a table of its own."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_each_server(self) -> ToolSettings:
+        check_servers(self.mcp)
+        return self

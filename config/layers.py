@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from hearsight.config import mcp
 from hearsight.config.errors import ConfigError
 from hearsight.config.suggest import did_you_mean, listed
 
@@ -94,24 +95,37 @@ def read_environment(settings_class: type[BaseSettings], keys: Sequence[str]) ->
         ConfigError: If a ``HEARSIGHT_*`` variable belongs to no key, which is most often a misspelling.
     """
     known = [variable_name(key) for key in keys] + [PRESET_VARIABLE, CONFIG_VARIABLE]
+    known.remove(variable_name(mcp.TABLE))
+    servers = mcp.from_variables(os.environ, ENV_PREFIX, ENV_DELIMITER)
+    allowed = {*known, *(name.upper() for name, _ in servers.values())}
     unknown = [
-        name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+        name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in allowed
     ]
     if unknown:
         raise ConfigError(
             *(
                 f"The environment variable {name} is not a setting;"
-                f"{did_you_mean(name.upper(), known)} `hearsight config` lists all settings."
+                f"{_meant_variable(name, known)} `hearsight config` lists all settings."
                 for name in unknown
             )
         )
-    found = _flat(EnvSettingsSource(settings_class)(), "environment")
-    return Layer(found.values, {key: f"environment {variable_name(key)}" for key in found.values})
+    source = EnvSettingsSource(settings_class)
+    # Their tables have no fixed names, which is more than pydantic can read from variables.
+    ours = {name.lower() for name, _ in servers.values()}
+    source.env_vars = {name: value for name, value in source.env_vars.items() if name not in ours}
+    values = dict(_flat(source(), "environment").values)
+    origins = {key: f"environment {variable_name(key)}" for key in values}
+    for key, (name, value) in servers.items():
+        if value:
+            values[key], origins[key] = value, f"environment {name}"
+    return Layer(values, origins)
 
 
 def read_overrides(overrides: Mapping[str, Any]) -> Layer:
     """Take explicit values by key; those that are None were not given."""
     given = {key: value for key, value in overrides.items() if value is not None}
+    if mcp.TABLE in given:
+        given |= mcp.flatten(given.pop(mcp.TABLE))
     return Layer(given, dict.fromkeys(given, "command line"))
 
 
@@ -125,18 +139,35 @@ def merge(stack: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, 
     origins: dict[str, str] = {}
     for layer in stack:
         for key, value in layer.values.items():
-            section, _, name = key.partition(".")
-            values.setdefault(section, {})[name] = value
+            *path, name = _path(key)
+            table: dict[str, Any] = values
+            for part in path:
+                table = table.setdefault(part, {})
+            table[name] = value
             origins[key] = layer.origins[key]
     return values, origins
 
 
+def _path(key: str) -> list[str]:
+    below = mcp.split_key(key)
+    return [*mcp.TABLE.split("."), *filter(None, below)] if below else key.split(".", 1)
+
+
+def _meant_variable(name: str, known: Sequence[str]) -> str:
+    servers = variable_name(mcp.TABLE)
+    if name.upper() == servers or name.upper().startswith(servers + ENV_DELIMITER):
+        return f" those of an MCP server are called like {servers}__WEATHER__URL."
+    return did_you_mean(name.upper(), known)
+
+
 def _flat(document: Mapping[str, Any], origin: str) -> Layer:
-    """Flatten the tables of a document by one level, which is all the depth that settings have."""
+    """Flatten the tables of a document by one level, and those of the servers by three."""
     values: dict[str, Any] = {}
     for section, table in document.items():
         if isinstance(table, Mapping):
             values |= {f"{section}.{name}": value for name, value in table.items()}
+            if mcp.TABLE in values:
+                values |= mcp.flatten(values.pop(mcp.TABLE))
         else:
             values[section] = table
     return Layer(values, dict.fromkeys(values, origin))

@@ -23,7 +23,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hearsight.config import conversation, engines, layers, problems, service
+from hearsight.config import conversation, engines, layers, mcp, problems, service
 from hearsight.config.errors import ConfigError
 
 DEFAULT_ORIGIN = "default"
@@ -87,7 +87,8 @@ class Loaded:
     Attributes:
         settings: The validated settings.
         origins: For every key, such as ``server.port``: ``default``, ``preset default.toml``,
-            ``file PATH``, ``environment NAME`` or ``command line``.
+            ``file PATH``, ``environment NAME`` or ``command line``. MCP servers have keys of their own, such
+            as ``tools.mcp.weather.url``.
     """
 
     settings: Settings
@@ -142,7 +143,8 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(*problems.describe(error, given)) from None
-    return Loaded(settings, {key: given.get(key, DEFAULT_ORIGIN) for key in keys})
+    shown = [each for key in keys for each in (_server_keys(settings, given) if key == mcp.TABLE else [key])]
+    return Loaded(settings, {key: given.get(key, DEFAULT_ORIGIN) for key in shown})
 
 
 def show_value(value: object) -> str:
@@ -153,11 +155,27 @@ def show_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, SecretStr):
         return "•••"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {show_value(each)}" for name, each in value.items()) or "none"
     if isinstance(value, tuple):
         return ", ".join(show_value(each) for each in value) or "none"
     return str(value)
 
 
+def _server_keys(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    """The keys of every MCP server, without what was left unset; the table's own where there is no server."""
+    keys = [
+        f"{mcp.TABLE}.{name}.{setting}"
+        for name, server in settings.tools.mcp.items()
+        for setting, value in server
+        if f"{mcp.TABLE}.{name}.{setting}" in given or value not in (None, (), {})
+    ]
+    return keys or [mcp.TABLE]
+
+
 def _value_of(settings: Settings, key: str) -> object:
+    if below := mcp.split_key(key):
+        value: object = getattr(settings.tools.mcp[below.server], below.setting)
+        return mcp.public_url(value) if below.setting == "url" and isinstance(value, str) else value
     section, _, name = key.partition(".")
     return getattr(getattr(settings, section), name)

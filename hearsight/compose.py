@@ -16,7 +16,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
-from hearsight.extras import require_engine
+from hearsight.extras import require_engine, require_tools
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings
@@ -29,6 +29,7 @@ from hearsight.streams.session.settings import SessionLimits
 from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
+from hearsight.tools.registry import ToolRegistry
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
@@ -64,6 +65,7 @@ async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator
         StartupError: A model is missing, damaged, or needs an extra that is not installed.
     """
     require_engine(settings)
+    require_tools(settings)
     async with AsyncExitStack() as opened:
         try:
             service = await _open_service(settings, store, opened)
@@ -87,8 +89,21 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     opened.push_async_callback(memory.aclose)
     registry = built_in_registry(settings.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
+    if settings.tools.mcp:
+        await _open_mcp_servers(settings, agent, opened)
     await agent.warm_up()
     return Service(settings, agent, perception, runtime_options(settings))
+
+
+async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: AsyncExitStack) -> None:
+    from hearsight.tools.mcp import McpServers
+
+    def use(registry: ToolRegistry) -> None:
+        agent.registry = registry  # sessions that are open keep the one that they began with
+
+    servers = McpServers(settings.tools.mcp)
+    opened.push_async_callback(servers.aclose)
+    await servers.open(agent.registry, use)
 
 
 async def _open_voice(settings: Settings) -> Voice:
@@ -143,7 +158,9 @@ def agent_settings(settings: Settings) -> AgentSettings:
         instructions=assistant.instructions,
         context_limit=context.max_tokens,
         reserve_tokens=context.reserve_tokens,
-        answer=AnswerLimits(assistant.max_tool_rounds, assistant.max_output_tokens),
+        answer=AnswerLimits(
+            assistant.max_tool_rounds, assistant.max_output_tokens, settings.tools.filler_after_s
+        ),
     )
 
 

@@ -28,7 +28,7 @@ FINE_FOR_A_SERVER: Final = "A server needs none: its clients bring their own."
 def check_audio() -> Iterator[Finding]:
     """The microphones and speakers of this machine."""
     try:
-        with _silent_stderr():
+        with silent_stderr():
             sound: Any = importlib.import_module("sounddevice")
             devices = list(sound.query_devices())
     except ImportError:
@@ -80,7 +80,7 @@ def check_camera(folder: Path = Path("/dev")) -> Finding:
 
 def _frame_size(node: Path) -> str | None:
     """Width and height that a camera delivers, None for a device that is no working camera."""
-    with _silent_stderr():
+    with silent_stderr():
         capture = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
         try:
             if not capture.isOpened():
@@ -105,7 +105,7 @@ def check_gpu() -> Finding:
 
 
 def _torch_gpus() -> list[str]:
-    with _silent_stderr():
+    with silent_stderr():
         torch: Any = importlib.import_module("torch")
         if torch.cuda.is_available():
             devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
@@ -131,7 +131,7 @@ def _nvidia_smi_gpus() -> list[str]:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
     """Keep C libraries, which write past Python, from standard error."""
     sys.stderr.flush()
     kept = os.dup(2)

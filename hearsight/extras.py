@@ -13,6 +13,8 @@ from hearsight.config.settings import Settings
 
 ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "scripted": None}
 """Engines of this version, and the extra that each needs."""
+MCP: Final = "mcp"
+"""The extra that tools from MCP servers need."""
 CORE: Final = ""
 """In place of an extra's name: what is always installed."""
 
@@ -63,6 +65,19 @@ def require_engine(settings: Settings) -> None:
         raise StartupError(
             f"The {name} engine needs packages that are not installed ({', '.join(missing)}): "
             f"run `pip install 'hearsight[{extra}]'`."
+        )
+
+
+def require_tools(settings: Settings) -> None:
+    """Insist that the configured tools can be had in this installation.
+
+    Raises:
+        StartupError: There are MCP servers, and the extra for them is not installed.
+    """
+    if settings.tools.mcp and (missing := missing_from(MCP)):
+        raise StartupError(
+            f"The MCP servers in the settings (tools.mcp) need packages that are not installed "
+            f"({', '.join(missing)}): run `pip install 'hearsight[{MCP}]'`."
         )
 
 

@@ -25,7 +25,7 @@ class ToolSpec:
     confirm: bool = False
     """Ask the user before running it."""
     question: str = ""
-    """How to ask, with arguments in braces: "Shall I delete {name}?"; a general question where it is empty."""
+    """How to ask, with arguments in braces ("Shall I delete {name}?"); empty: in general words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,19 @@ class _Entry:
     tool: BaseTool | None
     """None for a tool that the client runs."""
     takes_context: bool
+    timeout_s: float | None = None
+    """None for the registry's own limit."""
 
 
 class ToolRegistry:
     """A fixed set of tools by name; immutable, so one serves many sessions.
 
     Args:
-        tools: LangChain tools. A tool's ``extras`` may hold ``side_effects``, ``long_running`` and
-            ``confirm``; one that says nothing of side effects is taken to have them. A parameter named
-            ``context`` and marked ``InjectedToolArg`` is filled in by ``run``.
-        timeout_s: Seconds that a call may take, unless its tool is long-running.
+        tools: LangChain tools. A tool's ``extras`` may hold ``side_effects``, ``long_running``,
+            ``timeout_s`` and ``confirm`` (true, or the question to ask, such as "Shall I delete {name}?");
+            one that says nothing of side effects is taken to have them. A parameter named ``context`` and
+            marked ``InjectedToolArg`` is filled in by ``run``.
+        timeout_s: Seconds that a call may take, unless its tool is long-running or has a limit of its own.
         clock: Seconds, monotonic; measures how long calls take.
 
     Raises:
@@ -69,6 +72,21 @@ class ToolRegistry:
         """The tool of that name, or of the name that ``signature`` spells; None when there is none."""
         entry = self._find(name)
         return entry.spec if entry else None
+
+    def with_tools(self, tools: Iterable[BaseTool]) -> ToolRegistry:
+        """The same tools and more of them.
+
+        Args:
+            tools: As for the class; none may have the name of one that is there.
+
+        Raises:
+            ValueError: Two tools have the same name.
+        """
+        result = ToolRegistry(tools, timeout_s=self._timeout_s, clock=self._clock)
+        for name in self._entries.keys() & result._entries.keys():
+            raise ValueError(f"two tools are named {name}")
+        result._entries = self._entries | result._entries
+        return result
 
     def with_client_tools(self, declared: Iterable[object]) -> ToolRegistry:
         """The same tools and those that a client declares; the client's wins where names collide.
@@ -131,7 +149,7 @@ class ToolRegistry:
     async def _outcome(
         self, entry: _Entry, tool: BaseTool, call: ToolCall, context: ToolContext
     ) -> ToolOutcome:
-        limit_s = None if entry.spec.long_running else self._timeout_s
+        limit_s = None if entry.spec.long_running else entry.timeout_s or self._timeout_s
         deadline = asyncio.timeout(limit_s)
         try:
             async with deadline:
@@ -174,8 +192,9 @@ def _entry_of(tool: BaseTool) -> _Entry:
         side_effects=bool(extras.get("side_effects", True)),
         long_running=bool(extras.get("long_running", False)),
         confirm=bool(extras.get("confirm", False)),
+        question=confirm if isinstance(confirm := extras.get("confirm"), str) else "",
     )
-    return _Entry(spec, ArgumentsSchema(spec.parameters), tool, takes_context)
+    return _Entry(spec, ArgumentsSchema(spec.parameters), tool, takes_context, extras.get("timeout_s"))
 
 
 def _without_titles(parameters: dict[str, Any]) -> dict[str, Any]:

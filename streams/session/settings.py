@@ -30,7 +30,7 @@ class SessionLimits:
     speculate_after_ms: int = 96
     """Silence after which the end-of-turn model is asked and thinking may start."""
     speculative: bool = True
-    endpoint_threshold: float = 0.5
+    endpoint_threshold: float = 0.9
     """Probability from which the end-of-turn model's answer means "finished"."""
     stall_ms: int = 1_500
     """Time without any audio, in mid-utterance, that counts as its end."""

@@ -55,6 +55,16 @@ def test_packages_that_the_engine_needs_fail_and_others_are_noted(installation):
     )
 
 
+def test_what_mcp_servers_need_may_be_missing_where_there_are_none(installation):
+    installation("protocol-thing; extra == 'mcp'")
+    without, servers = load_settings().settings, {"tools.mcp.x.command": "x"}
+    assert by_check(checks.check_packages(without))["packages, mcp"].status == "note"
+    with_one = load_settings(overrides=servers).settings
+    assert by_check(checks.check_packages(with_one))["packages, mcp"] == Finding(
+        "packages, mcp", "failed", "missing: protocol-thing", "Run `pip install 'hearsight[mcp]'`."
+    )
+
+
 def test_what_another_engine_needs_may_be_missing(installation, script, scripted):
     installation("ear; extra == 'embedded'")
     settings = scripted(script())

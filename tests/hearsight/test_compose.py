@@ -41,6 +41,7 @@ PLACES = {
     "assistant.voice": ("emma", {"runtime.config.voice": "emma"}),
     "assistant.speed": (1.5, {"runtime.config.speed": 1.5}),
     "assistant.max_output_tokens": (100, {"agent.answer.max_output_tokens": 100}),
+    "tools.filler_after_s": (3.0, {"agent.answer.filler_after_s": 3.0}),
     "assistant.max_tool_rounds": (1, {"agent.answer.max_tool_rounds": 1}),
     "server.host": ("127.0.0.2", {"server.host": "127.0.0.2"}),
     "server.port": (9000, {"server.port": 9000}),
@@ -59,8 +60,11 @@ PLACES = {
 }
 """By key: another value than the default, and where it shows."""
 
-ELSEWHERE = {"assistant.language"}
-"""Goes to the engine; see the tests of each engine."""
+ELSEWHERE = {
+    "assistant.language",
+    *("tools.enabled", "tools.mcp", "tools.memory_path", "tools.timeout_s"),
+}
+"""Go to the engine and to the tools, which have their own tests."""
 
 
 def composed(settings: Settings) -> dict[str, object]:

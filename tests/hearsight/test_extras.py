@@ -6,7 +6,7 @@ import pytest
 
 from hearsight.config.errors import ConfigError, StartupError
 from hearsight.config.settings import load_settings
-from hearsight.extras import CORE, Package, missing_from, packages_of, require_engine
+from hearsight.extras import CORE, Package, missing_from, packages_of, require_engine, require_tools
 
 
 def test_packages_are_told_apart_by_extra(installation):
@@ -43,6 +43,17 @@ def test_an_engine_without_its_packages_comes_with_the_way_to_get_them(installat
 def test_the_scripted_engine_needs_no_extra(installation, script, scripted):
     installation("ear>=1; extra == 'embedded'")
     require_engine(scripted(script()))
+
+
+def test_mcp_servers_without_their_packages_come_with_the_way_to_get_them(installation):
+    installation("protocol-like>=1; extra == 'mcp'")
+    require_tools(load_settings().settings)
+    with pytest.raises(StartupError) as caught:
+        require_tools(load_settings(overrides={"tools.mcp.x.command": "x"}).settings)
+    assert str(caught.value) == (
+        "The MCP servers in the settings (tools.mcp) need packages that are not installed (protocol-like): "
+        "run `pip install 'hearsight[mcp]'`."
+    )
 
 
 def test_an_engine_that_this_version_does_not_have_is_a_wrong_setting():

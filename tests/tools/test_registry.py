@@ -217,6 +217,26 @@ async def test_calls_run_side_by_side(session) -> None:
     assert [outcome.content for outcome in outcomes] == ["met"] * 3
 
 
+async def test_a_tool_may_have_a_time_limit_of_its_own(session) -> None:
+    patient = stuck.model_copy(update={"name": "patient", "extras": {"timeout_s": 0.02}})
+    registry = ToolRegistry([stuck, patient], timeout_s=0.01)
+    for name, limit in (("stuck", "0.01"), ("patient", "0.02")):
+        outcome = await registry.run(call(name), session.context)
+        assert outcome.content == f"{name} took longer than {limit} seconds and was stopped."
+
+
+async def test_tools_can_be_added_to_a_registry_that_stays_as_it_is(session) -> None:
+    clock = Ticks()
+    before = ToolRegistry([double], timeout_s=0.05, clock=clock)
+    after = before.with_tools([greet, stuck])
+    assert [spec.name for spec in before.specs()] == ["double"]
+    assert [spec.name for spec in after.specs()] == ["double", "greet", "stuck"]
+    assert (await after.run(call("double", number=4), session.context)).content == "8"
+    assert "longer than 0.05 seconds" in (await after.run(call("stuck"), session.context)).content
+    with pytest.raises(ValueError, match="two tools are named double"):
+        before.with_tools([double])
+
+
 def test_two_tools_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="double"):
         ToolRegistry([double, double])

@@ -122,6 +122,10 @@ EXAMPLES = (
     ),
     Example("half an hour for the laundry, please", 'set_timer(30*60, "laundry")', "set_timer"),
     Example("No, leave it.", "All right."),
+    Example(
+        "Tell me a bedtime story about a mouse.",
+        "Once upon a time, a little mouse lived under a baker's shop. Every night she dreamed of the sea.",
+    ),
     Example("Thanks, that's all for now.", "You're welcome. Talk to you soon!"),
 )
 
