@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check bench lint types format clean help
+.PHONY: serve test check fuzz bench lint types format clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,6 +21,9 @@ check: lint types  ## Lint, types, and `make test` with coverage
 	$(MAKE) test ARGS="--cov --cov-report=term:skip-covered $(ARGS)"
 	$(BIN)/python -m coverage report --include='streams/*' --fail-under=90 --format=total
 	$(BIN)/python -m coverage report --include='agent/*' --fail-under=90 --format=total
+
+fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conversations and more
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest tests/streams/session/test_invariants.py $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull

@@ -755,8 +755,25 @@ class Dropped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Speculated:
+    """An answer was begun before the turn was over. For whoever watches the service; no client is told."""
+
+    used: bool
+    """Whether the turn was over indeed; else the work was for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDismissed:
+    """What was heard over an answer did not interrupt it. No client is told: none was told that it began."""
+
+    reason: Literal["nothing_said", "remark", "cleared"]
+
+
 Output: TypeAlias = (
     SessionConfigured
+    | Speculated
+    | SpeechDismissed
     | SpeechStarted
     | SpeechStopped
     | AudioCommitted

@@ -13,6 +13,8 @@ from hearsight.streams.events import (
     Output,
     Refused,
     ResponseEnded,
+    Speculated,
+    SpeechDismissed,
     SpeechStopped,
     TextDelta,
 )
@@ -51,6 +53,18 @@ class Metrics:
         self.errors = Counter("hearsight_errors", "Errors told to clients, by code.", ["code"], registry=r)
         self.drops = Counter("hearsight_dropped", "Media dropped, by kind.", ["what"], registry=r)
         self.responses = Counter("hearsight_responses", "Answers ended, by outcome.", ["status"], registry=r)
+        self.speculations = Counter(
+            "hearsight_speculations",
+            "Answers begun before the turn was over, by what became of them: used or wasted.",
+            ["outcome"],
+            registry=r,
+        )
+        self.dismissed = Counter(
+            "hearsight_speech_dismissed",
+            "Speech over an answer that did not interrupt it, by reason.",
+            ["reason"],
+            registry=r,
+        )
         self.turn_latency = Histogram(
             "hearsight_turn_latency_seconds",
             "From the end of the user's turn to the first words or sound of the answer.",
@@ -93,6 +107,10 @@ class TurnClock:
                 self._waiting_for.clear()
             case Refused():
                 self._metrics.errors.labels(output.code).inc()
+            case Speculated():
+                self._metrics.speculations.labels("used" if output.used else "wasted").inc()
+            case SpeechDismissed():
+                self._metrics.dismissed.labels(output.reason).inc()
             case Dropped():
                 self._metrics.drops.labels(output.what).inc(output.count)
             case _:

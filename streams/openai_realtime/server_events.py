@@ -32,6 +32,8 @@ from hearsight.streams.events import (
     ResponseEnded,
     ResponseStarted,
     SessionConfig,
+    Speculated,
+    SpeechDismissed,
     SpeechStarted,
     SpeechStopped,
     TextDelta,
@@ -237,6 +239,10 @@ class EventEncoder:
     @encode.register
     def _(self, output: Refused) -> list[ServerEvent]:
         return [error_event(output.kind, output.code, output.message, output.param, output.event_id)]
+
+    @encode.register
+    def _(self, output: Speculated | SpeechDismissed) -> list[ServerEvent]:
+        return []  # a client was told of neither
 
     @encode.register
     def _(self, output: Dropped) -> list[ServerEvent]:

@@ -23,6 +23,7 @@ from hearsight.streams.events import (
     OutputCleared,
     ResponseRequest,
     SessionConfig,
+    Speculated,
     StartResponse,
     StopResponse,
     TruncateItem,
@@ -117,6 +118,7 @@ class Answering:
             return
         self.owed = False
         self._out.ask(ConfirmResponse(response.generation))
+        self._out.send(Speculated(used=True))
         response.announce()
         held, response.held = response.held, []
         for event in held:
@@ -126,6 +128,7 @@ class Answering:
         """Throw a speculation away; the client never knew of it."""
         if self.active is not None and not self.active.announced:
             self._out.ask(StopResponse(self.active.generation, discard=True))
+            self._out.send(Speculated(used=False))
             self.active = None
 
     def agent_event(self, event: AgentEvent, now: float) -> None:

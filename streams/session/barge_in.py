@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from hearsight.streams.audio.buffer import ms_to_samples
-from hearsight.streams.events import Dropped, Overheard
+from hearsight.streams.events import Overheard, SpeechDismissed
 from hearsight.streams.session.answering import Answering
 from hearsight.streams.session.backchannels import is_backchannel
 from hearsight.streams.session.listening import Listening
 from hearsight.streams.session.outbox import Outbox
 from hearsight.streams.session.settings import SessionLimits
 from hearsight.streams.session.turns import Signal
-
-NOTHING_SAID = "it interrupted nothing: no word was heard"
-LISTENED = "it interrupted nothing: a remark such as 'mhm'"
 
 
 @dataclass(slots=True)
@@ -98,7 +96,7 @@ class BargeIn:
         elif event.text and self._answering.unheard_ms(now) < self._limits.remark_before_ms:
             self.confirm(now)  # "yes", said into the end of a question, is an answer
         else:
-            self.dismiss(LISTENED if event.text else NOTHING_SAID, now)
+            self.dismiss("remark" if event.text else "nothing_said", now)
 
     def tick(self, now: float) -> None:
         """Time has passed: the words may have been waited for long enough."""
@@ -113,7 +111,7 @@ class BargeIn:
         if self._listening.spoken >= ms_to_samples(self._limits.word_ms):
             self.confirm(now)
         else:
-            self.dismiss(NOTHING_SAID, now)
+            self.dismiss("nothing_said", now)
 
     def confirm(self, now: float) -> None:
         """It is an interruption: stop the answer, and let the utterance be one."""
@@ -124,14 +122,14 @@ class BargeIn:
         self._answering.interrupt("turn_detected", now)
         self._confirmed()
 
-    def dismiss(self, reason: str, now: float) -> None:
+    def dismiss(self, reason: Literal["nothing_said", "remark", "cleared"], now: float) -> None:
         """It was nothing: let the answer go on where it was held."""
         if self._doubt is None:
             return
         self._doubt = None
         self._listening.drop(keep_audio=True)
         self._answering.resume(now)
-        self._out.send(Dropped("speech", 1, reason))
+        self._out.send(SpeechDismissed(reason))
 
     def _go_by_length(self, now: float) -> None:
         if self._listening.spoken >= ms_to_samples(self._limits.barge_in_ms):

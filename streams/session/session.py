@@ -317,7 +317,7 @@ class Session:
             self._answering.owed = True
 
     def _on_clear(self, event: ClearAudio, now: float) -> None:
-        self._barge_in.dismiss("the client cleared it", now)
+        self._barge_in.dismiss("cleared", now)
         self._answering.discard()
         self._listening.drop()
         self._answering.owed |= self._in_pieces

@@ -17,9 +17,9 @@ from hearsight.streams.events import (
     AudioDelta,
     AudioFormat,
     CreateResponse,
-    Dropped,
     ResponseEnded,
     SessionConfig,
+    SpeechDismissed,
     SpeechStarted,
 )
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
@@ -88,8 +88,7 @@ async def test_a_remark_holds_the_answer_and_lets_it_go_on(silero):
         await place.quiet(1.0)
         assert ("overhear" in [note[0] for note in place.agent.sessions["s1"].notes]) is True
         assert place.all(ResponseEnded) == [] and place.all(SpeechStarted) == []
-        (dropped,) = place.all(Dropped)
-        assert "mhm" in dropped.reason
+        assert [dismissed.reason for dismissed in place.all(SpeechDismissed)] == ["remark"]
         await place.quiet(12.0)
         (ended,) = place.all(ResponseEnded)
         assert ended.status == "completed" and place.audio_s() == pytest.approx(12.0)
@@ -120,7 +119,7 @@ async def test_its_own_voice_does_not_interrupt_it(silero, decibel):
     async with room(silero, PlainAgent([LONG], audio=voice), listens_s=0.12) as place:
         await place.hear(echo + np.random.default_rng(5).normal(0, 8, echo.size))
         await place.quiet(1.0)
-        assert place.all(SpeechStarted) == [] and place.all(Dropped) == []
+        assert place.all(SpeechStarted) == [] and place.all(SpeechDismissed) == []
         (ended,) = place.all(ResponseEnded)
         assert ended.status == "completed"
 

@@ -19,6 +19,8 @@ from hearsight.streams.events import (
     Dropped,
     Refused,
     ResponseEnded,
+    Speculated,
+    SpeechDismissed,
     SpeechStarted,
     SpeechStopped,
     TextDelta,
@@ -448,6 +450,9 @@ async def test_what_happens_is_counted(start_service, read):
     runtime.tell(TextDelta("resp_1", "item_2", 0, "audio", "Hi"))
     runtime.tell(ResponseEnded("resp_1", "audio", "completed"))
     runtime.tell(Dropped("picture", 3, "too many."))
+    for used in (True, False, True):
+        runtime.tell(Speculated(used=used))
+    runtime.tell(SpeechDismissed("remark"))
     runtime.tell(Refused("item_not_found", "There is none."))
     for _ in range(6):
         await read(socket)
@@ -462,6 +467,9 @@ async def test_what_happens_is_counted(start_service, read):
         'hearsight_errors_total{code="invalid_json"} 1.0',
         'hearsight_errors_total{code="item_not_found"} 1.0',
         'hearsight_dropped_total{what="picture"} 3.0',
+        'hearsight_speculations_total{outcome="used"} 2.0',
+        'hearsight_speculations_total{outcome="wasted"} 1.0',
+        'hearsight_speech_dismissed_total{reason="remark"} 1.0',
         'hearsight_responses_total{status="completed"} 1.0',
         'hearsight_turn_latency_seconds_count{stage="first_text"} 1.0',
     ):

@@ -60,6 +60,8 @@ from hearsight.streams.events import (
     ServerCallStarted,
     SessionConfig,
     SessionConfigured,
+    Speculated,
+    SpeechDismissed,
     SpeechStarted,
     SpeechStopped,
     StartResponse,
@@ -101,6 +103,7 @@ class TestSpokenTurn:
             AudioCommitted,
             ItemAdded,
             ItemDone,
+            Speculated,
             ResponseStarted,
         ]
 
@@ -259,6 +262,15 @@ class TestSpeculation:
         assert driver.last(ResponseEnded).status == "completed"
         commands = kinds(driver.commands)
         assert commands.index(InsertItem) < commands.index(ConfirmResponse)
+        assert driver.all(Speculated) == [Speculated(used=True)]
+
+    def test_what_was_in_vain_is_counted(self):
+        driver = SessionDriver()
+        driver.speech(1_000)
+        driver.silence(160)
+        driver.estimate(0.9)
+        driver.speech(320)
+        assert driver.all(Speculated) == [Speculated(used=False)]
 
     def test_going_on_throws_it_away(self):
         driver = SessionDriver()
@@ -375,7 +387,7 @@ class TestBargeIn:
         driver.words("Mhm.")
         driver.silence(640)
         assert ResponseEnded not in kinds(driver.outputs)
-        assert driver.last(Dropped).what == "speech"
+        assert driver.last(SpeechDismissed).reason == "remark"
         assert len(driver.all(SpeechStarted)) == 1
 
     def test_speech_while_the_rest_is_only_playing_interrupts_as_well(self):
