@@ -135,6 +135,7 @@ class SessionRuntime:
         self._responses: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._estimating: asyncio.Task[None] | None = None
+        self._overhearing: asyncio.Task[None] | None = None
         self._waiting: deque[Output] = deque()
         self._waiting_audio_bytes = 0
         self._arrived = asyncio.Event()
@@ -270,6 +271,8 @@ class SessionRuntime:
             self._mind_echo(output)
             self._arrived.set()
         self._mind_room()
+        if not self._session.in_doubt:
+            self._stop_overhearing()
         self._set_timer()
 
     def _mind_echo(self, output: Output) -> None:
@@ -312,7 +315,8 @@ class SessionRuntime:
                     self._estimating.cancel()  # that silence is over; many sessions share the model
                 self._estimating = self._spawn(self._estimate(command))
             case Overhear():
-                self._spawn(self._overhear(command))
+                self._stop_overhearing()
+                self._overhearing = self._spawn(self._overhear(command))
             case Transcribe():
                 self._spawn(self._transcribe(command.item_id))
             case StartResponse():
@@ -383,6 +387,12 @@ class SessionRuntime:
             return
         probability = await self._perception.end_of_turn.probability(command.samples)
         self._feed(EndpointEstimate(command.item_id, command.silence_started_sample, probability))
+
+    def _stop_overhearing(self) -> None:
+        """Nobody waits for those words any more; the models have better things to do."""
+        task, self._overhearing = self._overhearing, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
 
     async def _overhear(self, command: Overhear) -> None:
         try:

@@ -112,6 +112,16 @@ async def test_words_that_cannot_be_had_are_judged_by_their_length(silero):
         assert place.all(ResponseEnded) == []
 
 
+async def test_words_that_nobody_waits_for_are_not_written_down(silero):
+    async with room(silero, PlainAgent([LONG], deaf=asyncio.Event())) as place:
+        await place.hear(word())
+        await place.quiet(0.4)
+        notes = place.agent.sessions["s1"].notes
+        assert "overhear" in [note[0] for note in notes] and ("gave up",) not in notes
+        await place.quiet(0.8)
+        assert ("gave up",) in notes
+
+
 @pytest.mark.parametrize("decibel", [-10, -20, -30])
 async def test_its_own_voice_does_not_interrupt_it(silero, decibel):
     voice = read_wav(SPEECH / "amiable_woman.wav", 24_000)

@@ -61,6 +61,12 @@ class PlainAgentSession:
 
     async def overhear(self, samples):
         self.notes.append(("overhear", samples.size))
+        if self.agent.deaf is not None:
+            try:
+                await self.agent.deaf.wait()
+            except asyncio.CancelledError:
+                self.notes.append(("gave up",))
+                raise
         if self.agent.transcript is None:
             raise EngineError("no words were found")
         return self.agent.transcript
@@ -95,7 +101,8 @@ class PlainAgentSession:
 class PlainAgent:
     """Says `clauses` in every response; waits for `gate` before each of them, if there is one.
 
-    `audio` (24 kHz) is what every clause sounds like.
+    `audio` (24 kHz) is what every clause sounds like; nothing is overheard before `deaf`, if there is one, is
+    set.
     """
 
     def __init__(
@@ -104,11 +111,13 @@ class PlainAgent:
         transcript: str | None = "hello",
         gate: asyncio.Event | None = None,
         audio: np.ndarray | None = None,
+        deaf: asyncio.Event | None = None,
     ) -> None:
         self.clauses = list(clauses)
         self.transcript = transcript
         self.gate = gate
         self.audio = audio
+        self.deaf = deaf
         self.sessions: dict[str, PlainAgentSession] = {}
 
     def open(self, session_id: str, host: Host) -> PlainAgentSession:
