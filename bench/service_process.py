@@ -75,7 +75,11 @@ async def _follow(control: Connection, switchboard: _Switchboard, notes: Notes) 
     stopped = asyncio.Event()
 
     def read() -> None:
-        match control.recv():
+        try:
+            word = control.recv()
+        except EOFError:  # whoever measured is gone
+            word = "stop"
+        match word:
             case "take":
                 control.send(notes.take())
             case "speculate" | "wait" as word:
