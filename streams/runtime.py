@@ -70,6 +70,7 @@ from hearsight.streams.events import (
 from hearsight.streams.ports import Agent, EndOfTurn
 from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.turns import HYSTERESIS
 
 MAX_WAITING_AUDIO_BYTES = 4 * 1024 * 1024
 """Answer audio that may wait for the client; the voice pauses beyond that (87 s at 24 kHz)."""
@@ -179,9 +180,13 @@ class SessionRuntime:
 
     def _without_echo(self, frame: AudioFrame) -> AudioFrame:
         """The same audio; where it is the service's own voice, it does not count as speech."""
-        if self._echo is None or not self._echo.is_echo(frame.samples, self._clock()):
+        if self._echo is None:
             return frame
-        return replace(frame, speech_probability=0.0)
+        self._echo.hear(frame.samples, self._clock())
+        detection = self._session.config.turn_detection
+        if detection is None or frame.speech_probability < detection.threshold - HYSTERESIS:
+            return frame
+        return replace(frame, speech_probability=0.0) if self._echo.is_echo else frame
 
     async def _checked(self, item: Item) -> Item:
         """The same item with its pictures decoded once, so that none that is broken gets further."""

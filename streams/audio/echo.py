@@ -66,8 +66,11 @@ class BandEnergies:
         if not hops:
             return np.zeros((0, BANDS), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(audio, WINDOW)[::HOP][:hops]
-        spectrum = np.abs(np.fft.rfft(windows * _TAPER, axis=1)) ** 2
-        return ((spectrum.astype(np.float32) @ _BANDS) ** LOUDNESS).astype(np.float32)
+        spectrum = np.fft.rfft(windows * _TAPER, axis=1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        # Not `@`: see log_mel; the threads of a matrix product would spin beside the models.
+        energies: NDArray[np.float32] = np.einsum("hf,fb->hb", power, _BANDS) ** np.float32(LOUDNESS)
+        return energies
 
 
 class EchoGuard:
@@ -104,8 +107,8 @@ class EchoGuard:
         """The client throws away what it has not played, most likely: what comes next is played at once."""
         self._ends_at_s = min(self._ends_at_s, now)
 
-    def is_echo(self, samples: Samples, now: float) -> bool:
-        """Take the next audio of the microphone (16 kHz), and say whether it is the service's own voice.
+    def hear(self, samples: Samples, now: float) -> None:
+        """Take the next audio of the microphone (16 kHz).
 
         Args:
             samples: The audio.
@@ -117,6 +120,10 @@ class EchoGuard:
             self._behind_s = np.inf  # the microphone had been closed
         self._behind_s = min(self._behind_s, behind_s)
         self._heard = np.concatenate([self._heard, self._hearing.feed(samples)])[-COMPARED:]
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether what was heard last is the service's own voice; to be asked of what sounds like speech."""
         hop = int((self._samples / INPUT_RATE_HZ + self._behind_s) / HOP_S)
         if len(self._heard) < COMPARED or hop - LATEST > self._newest:
             return False

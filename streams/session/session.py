@@ -183,8 +183,6 @@ class Session:
     # --- perception --------------------------------------------------------------------------------------
 
     def _on_audio(self, frame: AudioFrame, now: float) -> None:
-        detection = self._config.turn_detection
-        may_interrupt = detection is not None and detection.interrupt_response
         signal = self._listening.feed(frame, now)
         if self._barge_in.in_doubt:
             self._barge_in.follow(signal, now)
@@ -192,12 +190,12 @@ class Session:
                 self._end_turn(now)
             return
         match signal:
-            case Signal.ONSET if may_interrupt and self._answering.audible(now):
+            case Signal.ONSET if self._may_interrupt and self._answering.audible(now):
                 self._barge_in.begin(now)
             case Signal.ONSET:
                 self._quiet_since_s = None
                 self._listening.begin()
-                if may_interrupt:
+                if self._may_interrupt:
                     self._answering.interrupt("turn_detected", now)
             case Signal.LULL:
                 self._listening.lull()
@@ -247,6 +245,11 @@ class Session:
             utterance.speculated = True
             self._listening.show(last_moment=True)
             self._answering.start(speculative=True)
+
+    @property
+    def _may_interrupt(self) -> bool:
+        detection = self._config.turn_detection
+        return detection is not None and detection.interrupt_response
 
     @property
     def _answers_turns(self) -> bool:
@@ -395,9 +398,7 @@ class Session:
 
     def _go_on(self, now: float) -> None:
         listening = self._listening
-        detection = self._config.turn_detection
-        may_interrupt = detection is not None and detection.interrupt_response
-        self._answering.pace(paced=may_interrupt and listening.is_live(now))
+        self._answering.pace(paced=self._may_interrupt and listening.is_live(now))
         self._answering.release(now)
         if listening.utterance is None or listening.utterance.manual:
             self._answering.next(now)

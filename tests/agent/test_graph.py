@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import numpy as np
@@ -39,15 +38,6 @@ from hearsight.streams.events import (
 
 MAP = FunctionTool("show_map", "Show a map.", {"type": "object", "properties": {"place": {"type": "string"}}})
 WEATHER = Step(call="weather", arguments={"city": "Oslo"})
-
-
-@pytest.fixture
-async def drivers() -> AsyncIterator[list[Driver]]:
-    made: list[Driver] = []
-    yield made
-    for driver in made:
-        await driver.aclose()
-    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
 def drive(drivers: list[Driver], *steps: Step, **options: object) -> Driver:

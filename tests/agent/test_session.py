@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 
 import numpy as np
-import pytest
 from agent_driver import Driver, collect, kinds, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,15 +32,6 @@ LONG = Step(say="This is the first sentence of it. " + "Here comes another sente
 LIGHT = Step(call="light", arguments={"on": True})
 SLOW = Step(call="slow", arguments={"name": "It"})
 QUIET = np.zeros(1600, dtype=np.int16)
-
-
-@pytest.fixture
-async def drivers() -> AsyncIterator[list[Driver]]:
-    made: list[Driver] = []
-    yield made
-    for driver in made:
-        await driver.aclose()
-    assert not other_tasks()
 
 
 def other_tasks() -> list[asyncio.Task[object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -20,15 +19,6 @@ WIPE = Step(call="wipe", arguments={"disk": "sda"})
 BACKUP = Step(call="backup", arguments={"disk": "sda"})
 SLOW = Step(call="slow", arguments={"name": "It"})
 SOON = AgentSettings(instructions="Be brief.", answer=AnswerLimits(filler_after_s=0.01))
-
-
-@pytest.fixture
-async def drivers() -> AsyncIterator[list[Driver]]:
-    made: list[Driver] = []
-    yield made
-    for driver in made:
-        await driver.aclose()
-    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
 def drive(drivers: list[Driver], *steps: Step, settings: AgentSettings | None = None) -> Driver:

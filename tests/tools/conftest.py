@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from mcp_http import HttpServer
 
 from hearsight.tools.builtin import BUILT_IN
 from hearsight.tools.calls import ToolCall, ToolOutcome
@@ -123,3 +124,12 @@ async def session() -> AsyncIterator[Session]:
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpServer]:
+    """A real MCP server on a port of its own."""
+    server = HttpServer()
+    await server.start()
+    yield server
+    await server.kill()

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import structlog
 from langchain_core.tools import StructuredTool
-from mcp_http import STDIO, HttpServer
+from mcp_http import STDIO
 
 from hearsight.config.mcp import McpServerSettings
 from hearsight.tools.mcp import McpServers, mountable
@@ -41,14 +41,6 @@ async def opened(session) -> AsyncIterator[Open]:
         await servers.aclose()
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert not [process for process in psutil.Process().children() if "mcp_tools" in str(process.cmdline())]
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[HttpServer]:
-    server = HttpServer()
-    await server.start()
-    yield server
-    await server.kill()
 
 
 def names(session) -> list[str]:

@@ -30,14 +30,6 @@ async def nothing_is_left() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[HttpServer]:
-    server = HttpServer()
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture
 async def opened(session) -> AsyncIterator[Open]:
     """Connect to a server, and let the session call its tools; gives the server."""
     servers: list[McpServer] = []

@@ -48,9 +48,19 @@ def judged(microphone: np.ndarray, voice: np.ndarray | None = VOICE, *, chunk: i
         while voice is not None and sent < min(voice.size, (now - 50.0 + 0.5) * 24_000):
             guard.play(voice[sent : sent + 2_400], now)
             sent += 2_400
-        verdicts.append(guard.is_echo(frame, now))
+        guard.hear(frame, now)
+        verdicts.append(guard.is_echo)
         if index % chunk == chunk - 1:
             now += chunk * FRAME / 16_000
+    return verdicts
+
+
+def overheard(guard: EchoGuard, microphone: np.ndarray, start_s: float) -> list[bool]:
+    """What a guard says of each 32 ms from a moment on."""
+    verdicts = []
+    for at in range(0, microphone.size - FRAME, FRAME):
+        guard.hear(microphone[at : at + FRAME], start_s + at / 16_000)
+        verdicts.append(guard.is_echo)
     return verdicts
 
 
@@ -101,10 +111,7 @@ def test_what_was_played_long_ago_is_not_echoed() -> None:
     guard.play(VOICE, 10.0)
     late = 10.0 + VOICE.size / 24_000 + 2.0
     microphone = room(VOICE, -10).astype(np.int16)
-    verdicts = [
-        guard.is_echo(microphone[at : at + FRAME], late + at / 16_000)
-        for at in range(0, microphone.size - FRAME, FRAME)
-    ]
+    verdicts = overheard(guard, microphone, late)
     assert not any(verdicts)
 
 
@@ -114,24 +121,22 @@ def test_what_follows_an_interruption_is_played_at_once() -> None:
     guard.stop(10.1)
     guard.play(VOICE, 10.2)
     microphone = room(VOICE, -20).astype(np.int16)
-    verdicts = [
-        guard.is_echo(microphone[at : at + FRAME], 10.2 + at / 16_000)
-        for at in range(0, microphone.size - FRAME, FRAME)
-    ]
+    verdicts = overheard(guard, microphone, 10.2)
     assert np.mean(verdicts[20:60]) > 0.7
 
 
 def test_a_microphone_that_was_closed_is_aligned_anew() -> None:
     guard = EchoGuard()
     for index in range(40):
-        guard.is_echo(np.zeros(FRAME, np.int16), 5.0 + index * 0.032)
+        guard.hear(np.zeros(FRAME, np.int16), 5.0 + index * 0.032)
     microphone = room(VOICE, -20).astype(np.int16)
     verdicts = []
     for index, at in enumerate(range(0, microphone.size - FRAME, FRAME)):
         now = 60.0 + index * 0.032
         if at == 0:
             guard.play(VOICE, now)
-        verdicts.append(guard.is_echo(microphone[at : at + FRAME], now))
+        guard.hear(microphone[at : at + FRAME], now)
+        verdicts.append(guard.is_echo)
     assert np.mean(verdicts[25:60]) > 0.7
 
 
@@ -155,7 +160,8 @@ def test_any_order_of_playing_and_hearing_is_taken(script: list[tuple[str, int]]
             case "play":
                 guard.play(np.full(size, 100, np.int16), now)
             case "hear":
-                assert guard.is_echo(np.full(size, 100, np.int16), now) in (True, False)
+                guard.hear(np.full(size, 100, np.int16), now)
+                assert guard.is_echo in (True, False)
             case "stop":
                 guard.stop(now)
             case "wait":
