@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -67,13 +66,12 @@ from hearsight.streams.events import (
     TranscriptionCompleted,
     TranscriptionFailed,
 )
+from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.ports import Agent, EndOfTurn
 from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
 from hearsight.streams.session.turns import HYSTERESIS
 
-MAX_WAITING_AUDIO_BYTES = 4 * 1024 * 1024
-"""Answer audio that may wait for the client; the voice pauses beyond that (87 s at 24 kHz)."""
 MAX_CHUNK_BYTES = 32_000
 """Audio is judged in pieces of at most this size, so that one large chunk does not hold up other sessions."""
 
@@ -137,11 +135,7 @@ class SessionRuntime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._estimating: asyncio.Task[None] | None = None
         self._overhearing: asyncio.Task[None] | None = None
-        self._waiting: deque[Output] = deque()
-        self._waiting_audio_bytes = 0
-        self._arrived = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._outgoing = Outgoing()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         self._pump()
@@ -204,17 +198,8 @@ class SessionRuntime:
 
     async def outputs(self) -> AsyncIterator[Output]:
         """Everything for the client, in order; ends once the session has closed and all was taken."""
-        while True:
-            while self._waiting:
-                output = self._waiting.popleft()
-                if isinstance(output, AudioDelta):
-                    self._waiting_audio_bytes -= output.samples.nbytes
-                    self._mind_room()
-                yield output
-            if self._closing.is_set():
-                return
-            self._arrived.clear()
-            await self._arrived.wait()
+        async for output in self._outgoing.take():
+            yield output
 
     @property
     def responding(self) -> bool:
@@ -259,8 +244,7 @@ class SessionRuntime:
             self._timer.cancel()
             self._timer = None
         self._closing.set()
-        self._arrived.set()
-        self._has_room.set()
+        self._outgoing.close()
 
     # --- following the session ---------------------------------------------------------------------------
 
@@ -270,12 +254,9 @@ class SessionRuntime:
         for output in self._session.take_outputs():
             if self._log_transcripts:
                 self._log_what_was_said(output)
-            self._waiting.append(output)
-            if isinstance(output, AudioDelta):
-                self._waiting_audio_bytes += output.samples.nbytes
+            self._outgoing.put(output)
             self._mind_echo(output)
-            self._arrived.set()
-        self._mind_room()
+        self._outgoing.mind_room(self._session.unsent_audio_bytes)
         if not self._session.in_doubt:
             self._stop_overhearing()
         self._set_timer()
@@ -287,14 +268,6 @@ class SessionRuntime:
             self._echo.play(output.samples, self._clock())
         elif isinstance(output, SpeechStarted | OutputCleared):
             self._echo.stop(self._clock())
-
-    def _mind_room(self) -> None:
-        """Let the voice pause where the client reads slowly, or listens to a long answer."""
-        held = self._waiting_audio_bytes + self._session.unsent_audio_bytes
-        if held > MAX_WAITING_AUDIO_BYTES:
-            self._has_room.clear()
-        elif held <= MAX_WAITING_AUDIO_BYTES // 2 or self._closing.is_set():
-            self._has_room.set()
 
     def _follow(self, command: Command) -> None:
         agent = self._agent
@@ -373,7 +346,7 @@ class SessionRuntime:
             async with aclosing(self._agent.respond(request)) as events:  # type: ignore[type-var]
                 async for event in events:
                     self._feed(event)
-                    await self._has_room.wait()
+                    await self._outgoing.room()
         except HearsightError as error:
             log.warning("answer failed", session_id=self.session_id, code=error.code, reason=error.message)
             self._feed(AnswerFailed(request.generation, error.code, error.message))

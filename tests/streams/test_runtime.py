@@ -249,7 +249,7 @@ async def test_a_client_that_does_not_read_holds_the_voice_back(silero):
     await runtime.receive(CreateResponse())
     for _ in range(500):
         await asyncio.sleep(0)
-    waiting = runtime._waiting_audio_bytes
+    waiting = runtime._outgoing.audio_bytes
     assert waiting < 6_000_000
     listener = Listener(runtime)
     reading = asyncio.create_task(listener.read())
