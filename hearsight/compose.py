@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hearsight.addresses import REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
@@ -16,6 +16,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
+from hearsight.conversation_store import open_conversations
 from hearsight.extras import require_engine, require_tools
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
@@ -26,7 +27,7 @@ from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
-from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
@@ -44,13 +45,15 @@ class Service:
     perception: Perception
     options: RuntimeOptions
 
-    def new_runtime(self, session_id: str) -> SessionRuntime:
+    def new_runtime(self, session_id: str, resumed: Resumption | None = None) -> SessionRuntime:
         """A session's runtime."""
-        return SessionRuntime(session_id, self.agent, self.perception, self.options)
+        return SessionRuntime(session_id, self.agent, self.perception, self.options, resumed=resumed)
 
     def new_server(self, options: ServerOptions) -> Server:
         """A server of such sessions; see `new_server`."""
-        return new_server(self.settings, options, self.new_runtime)
+        server = new_server(self.settings, options, self.new_runtime)
+        server.sessions.keeper = self.options.keeper
+        return server
 
 
 @asynccontextmanager
@@ -75,6 +78,7 @@ async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator
 
 
 async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncExitStack) -> Service:
+    keeper = await opened.enter_async_context(open_conversations(settings.conversations))
     executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
     opened.callback(executor.shutdown, wait=False, cancel_futures=True)
     perception = Perception(
@@ -92,7 +96,7 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
     await agent.warm_up()
-    return Service(settings, agent, perception, runtime_options(settings))
+    return Service(settings, agent, perception, replace(runtime_options(settings), keeper=keeper))
 
 
 async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: AsyncExitStack) -> None:
