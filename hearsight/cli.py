@@ -1,4 +1,4 @@
-"""The command line: ``hearsight serve``, ``ask``, ``doctor``, ``config`` and ``models``."""
+"""The command line: ``hearsight serve``, ``ask``, ``doctor``, ``config``, ``models`` and ``sessions``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hearsight.config_command import show_config
 from hearsight.doctor import doctor_command
 from hearsight.models_command import models_app
 from hearsight.serve_command import serve_command
+from hearsight.sessions_command import sessions_app
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(models_app)
+app.add_typer(sessions_app)
 app.command("serve")(serve_command)
 app.command("ask")(ask_command)
 app.command("doctor")(doctor_command)
