@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 from hearsight.config.errors import StartupError
 
 REALTIME_PATH: Final = "/v1/realtime"
+GEMINI_LIVE_PATHS: Final = tuple(
+    f"/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
+    for version in ("v1beta", "v1alpha")
+)
 SERVER_HEADER: Final = "Hearsight"
 """What the service calls itself in every response."""
 PROBE_TIMEOUT_S: Final = 2.0

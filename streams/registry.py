@@ -13,7 +13,7 @@ import structlog
 from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
-from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+from hearsight.streams.transport import Endpoint, Handle, RuntimeFactory, ServerOptions
 
 DRAINING: Final = "The server is shutting down."
 
@@ -85,23 +85,24 @@ class Sessions:
         _log.info("session opened", session_id=session_id, protocol=protocol)
         return session
 
-    def resume(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
+    def resume(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
 
         Args:
             endpoint: Where it comes back; it must be where it left.
-            session_id: The id from ``session.created``.
-            last_event_id: The last event that it has seen; without one, all that are kept are sent again.
+            handle: The session, and the last event that it has seen; without one, all that are kept are sent
+                again.
 
         Raises:
             HearsightError: There is no such session, or it has sent no such event.
         """
+        session_id, last_event_id = handle.session_id, handle.last_event_id
         session = self._live.get(session_id)
         if session is None or session.protocol != endpoint.protocol or session.ended.is_set():
             wait_s = self._options.session_ttl_s
             raise NotFound(
-                "There is no such session any more: one ends when its client closes it with code 1000, "
-                f"or {wait_s:g} s after its connection was lost. Open a new one.",
+                "There is no such session any more: one ends with its client's goodbye, or "
+                f"{wait_s:g} s after the connection was lost.",
                 code="session_not_found",
                 param="session_id",
             )
