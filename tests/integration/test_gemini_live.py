@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from gemini_user import connected, new_client
 from google.genai import errors, types
-from live_server import LiveServer
-
-from hearsight.streams.events import Samples
-from hearsight.wav import read_wav
 
 PARCEL = types.FunctionDeclaration(
     name="find_parcel",
@@ -33,40 +24,6 @@ SPOKEN = {"response_modalities": ["AUDIO"], "input_audio_transcription": {}, "ou
 
 def said(text: str, role: str = "user") -> types.Content:
     return types.Content(role=role, parts=[types.Part(text=text)])
-
-
-@pytest.fixture(scope="session")
-def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tls")
-
-
-@pytest.fixture
-def serve(
-    tmp_path: Path, tls_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., LiveServer]]:
-    """Starts servers that encrypt and follow a script; clients trust their certificate."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tls_folder / "ca.pem"))
-    with ExitStack() as stack:
-
-        def start(*steps: dict[str, Any], transcripts: tuple[str, ...] = (), **settings: Any) -> LiveServer:
-            script = tmp_path / f"script_{len(list(tmp_path.iterdir()))}.json"
-            script.write_text(json.dumps({"steps": steps, "transcripts": transcripts}))
-            overrides = {
-                "engine.name": "scripted",
-                "engine.script": str(script),
-                "tools.memory_path": str(tmp_path / "memory.sqlite"),
-                "server.tls": "self-signed",
-                "server.tls_folder": str(tls_folder),
-            }
-            return stack.enter_context(LiveServer(overrides | settings))
-
-        yield start
-
-
-@pytest.fixture(scope="session")
-def speech() -> Samples:
-    """A person reading, 16 kHz."""
-    return read_wav(Path(__file__).parents[1] / "data" / "speech" / "seven_of_clubs.wav", 16_000)
 
 
 async def test_a_written_turn(serve):
