@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -42,10 +43,11 @@ def read_opening(message: str | bytes, defaults: SessionConfig) -> Handle | None
     Raises:
         InvalidEvent: It is no setup with which a session can begin.
     """
-    kind, content = _one_of(read_message(message))
-    if kind != "setup":
-        raise InvalidEvent(f"The first message must be a setup, not {kind}.", param=kind)
-    return read_setup(content, defaults).handle
+    with _not_too_deep():
+        kind, content = _one_of(read_message(message))
+        if kind != "setup":
+            raise InvalidEvent(f"The first message must be a setup, not {kind}.", param=kind)
+        return read_setup(content, defaults).handle
 
 
 class GeminiLiveCodec:
@@ -100,17 +102,15 @@ class GeminiLiveCodec:
         Raises:
             HearsightError: Saying what is wrong with it and in which field.
         """
-        kind, content = _one_of(read_message(message))
-        if kind == "setup":
-            return self._set_up(content)
-        if self._setup is None or self._awaits_setup:
-            raise InvalidEvent(f"The first message must be a setup, not {kind}.", param=kind)
-        if kind == "contextUpdate":
-            return self._reconfigure(change_context(self._setup, content))
-        try:
+        with _not_too_deep():
+            kind, content = _one_of(read_message(message))
+            if kind == "setup":
+                return self._set_up(content)
+            if self._setup is None or self._awaits_setup:
+                raise InvalidEvent(f"The first message must be a setup, not {kind}.", param=kind)
+            if kind == "contextUpdate":
+                return self._reconfigure(change_context(self._setup, content))
             return self._client.read(kind, content, self._setup)
-        except RecursionError:
-            raise InvalidEvent("The message is nested too deeply.", code="invalid_json") from None
 
     def encode(self, output: Output) -> list[str]:
         """Write the messages that tell of one output of the session."""
@@ -185,6 +185,15 @@ class GeminiLiveCodec:
             handle = f"{self._session_id}.{self._written}"
             written.append(_dump({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}))
         return written
+
+
+@contextmanager
+def _not_too_deep() -> Iterator[None]:
+    """Refuse what is nested deeper than it can be followed."""
+    try:
+        yield
+    except RecursionError:
+        raise InvalidEvent("The message is nested too deeply.", code="invalid_json") from None
 
 
 def _one_of(event: dict[str, Any]) -> tuple[str, object]:

@@ -50,10 +50,7 @@ def read_message(message: str | bytes) -> dict[str, Any]:
         InvalidEvent: It is no JSON object.
     """
     event = wire.read_object(message)
-    try:
-        return {_camel(name): _renamed(_camel(name), value) for name, value in event.items()}
-    except RecursionError:
-        raise InvalidEvent("The message is nested too deeply.", code="invalid_json") from None
+    return {_camel(name): _renamed(_camel(name), value) for name, value in event.items()}
 
 
 def validate(model: type[M], data: object, prefix: str, *, hint: Callable[[str], str] | None = None) -> M:
