@@ -107,6 +107,8 @@ async def ask(
         AskError: The service cannot be reached, refuses, or answers with an error.
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    if tls is None and url.startswith("wss:"):
+        tls = ssl.create_default_context()
     # A proxy of the environment leads out of this machine, never back to it.
     proxy: Literal[True] | None = None if is_loopback(urlsplit(url).hostname or "") else True
     try:
