@@ -30,7 +30,7 @@ class LiveServer:
 
     def __enter__(self) -> LiveServer:
         self._thread.start()
-        self._ready.wait(120)
+        self._ready.wait(280)
         if self._failure is not None:
             raise self._failure
         return self
