@@ -42,6 +42,19 @@ class ServerSettings(Section):
         description="Origins of browser pages that may connect, such as `https://example.org`, besides the "
         "page that comes with the server.",
     )
+    tls: Literal["self-signed"] | None = Field(
+        None,
+        description="`self-signed` encrypts with a certificate made for this machine, for development; "
+        "clients must be told to trust it.",
+    )
+    tls_certificate: UserPath | None = Field(
+        None, description="Encrypt with this certificate: a PEM file, with its chain."
+    )
+    tls_key: UserPath | None = Field(None, description="The certificate's private key: a PEM file.")
+    tls_folder: UserPath = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("hearsight")) / "tls",
+        description="Folder of the certificate that `server.tls` makes.",
+    )
     max_sessions: int = Field(64, ge=1, le=100_000, description="Sessions at one time; more are refused.")
     max_message_bytes: int = Field(
         16 * MIB, ge=1024, le=1024 * MIB, description="Largest message that a client may send, in bytes."
@@ -67,6 +80,27 @@ class ServerSettings(Section):
     replay_events: int = Field(
         512, ge=0, le=100_000, description="Latest events kept to be sent again to a client that comes back."
     )
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether clients connect over TLS."""
+        return self.tls is not None or self.tls_certificate is not None
+
+    @model_validator(mode="after")
+    def _one_whole_certificate(self) -> ServerSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise PydanticCustomError(
+                "contradiction",
+                "server.tls_certificate and server.tls_key belong together: set both",
+                {"keys": ["server.tls_certificate", "server.tls_key"]},
+            )
+        if self.tls is not None and self.tls_certificate is not None:
+            raise PydanticCustomError(
+                "contradiction",
+                "server.tls makes a certificate, and server.tls_certificate is one: set only one of them",
+                {"keys": ["server.tls", "server.tls_certificate"]},
+            )
+        return self
 
     @model_validator(mode="after")
     def _guarded_where_others_reach_it(self) -> ServerSettings:

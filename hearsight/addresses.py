@@ -7,12 +7,18 @@ import http.client
 import ipaddress
 import os
 import socket
+import ssl
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from hearsight.config.errors import StartupError
+from hearsight.config.service import ServerSettings
 
 REALTIME_PATH: Final = "/v1/realtime"
+GEMINI_LIVE_PATHS: Final = tuple(
+    f"/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
+    for version in ("v1beta", "v1alpha")
+)
 SERVER_HEADER: Final = "Hearsight"
 """What the service calls itself in every response."""
 PROBE_TIMEOUT_S: Final = 2.0
@@ -58,12 +64,37 @@ def reachable_host(host: str) -> str:
     return f"[{host}]" if address.version == 6 else host
 
 
-def occupant(host: str, port: int) -> Occupant:
-    """Who listens on a port, found out by asking for its health; takes up to `PROBE_TIMEOUT_S` twice."""
+def service_url(server: ServerSettings, scheme: Literal["http", "ws"], port: int | None = None) -> str:
+    """Where this machine reaches a server of these settings, without a path.
+
+    Args:
+        server: The settings.
+        scheme: Of a connection that is not encrypted.
+        port: Where it differs from that of the settings.
+    """
+    secure = "s" if server.encrypted else ""
+    return f"{scheme}{secure}://{reachable_host(server.host)}:{server.port if port is None else port}"
+
+
+def occupant(host: str, port: int, *, tls: bool = False) -> Occupant:
+    """Who listens on a port, found out by asking for its health; takes up to `PROBE_TIMEOUT_S` twice.
+
+    Args:
+        host: Where.
+        port: Where.
+        tls: Ask over TLS. Whose the certificate is does not matter for this question.
+    """
     host = reachable_host(host).strip("[]")
     connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    if tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=PROBE_TIMEOUT_S, context=context)
     try:
         connection.connect()
+    except ssl.SSLError:
+        return "another"
     except OSError:
         return "nobody"
     try:

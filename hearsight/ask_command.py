@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hearsight.addresses import REALTIME_PATH, occupant, reachable_host, realtime_url
+from hearsight.addresses import REALTIME_PATH, occupant, realtime_url, service_url
 from hearsight.asking import Question, Reply, ask, read_question
+from hearsight.certificates import client_context
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings
@@ -66,7 +67,9 @@ def ask_command(
             if url is None and not in_process:
                 url = _running_server(settings)
             if url is not None:
-                reply = asyncio.run(ask(url, question, api_key=api_key))
+                encrypted = url.startswith("wss:")
+                tls = client_context(settings.server, own=server is None) if encrypted else None
+                reply = asyncio.run(ask(url, question, api_key=api_key, tls=tls))
             else:
                 progress = Console(stderr=True)
                 store = fetch_models(settings, progress)
@@ -81,9 +84,9 @@ def ask_command(
 def _running_server(settings: Settings) -> str | None:
     """The URL of the server that the settings describe, if it runs."""
     host, port = settings.server.host, settings.server.port
-    if port == 0 or occupant(host, port) != "hearsight":
+    if port == 0 or occupant(host, port, tls=settings.server.encrypted) != "hearsight":
         return None
-    return f"ws://{reachable_host(host)}:{port}{REALTIME_PATH}"
+    return f"{service_url(settings.server, 'ws')}{REALTIME_PATH}"
 
 
 async def _ask_here(settings: Settings, store: PayloadStore, question: Question, console: Console) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -91,22 +92,29 @@ def read_question(speech: Path | None, text: str | None, pictures: Sequence[Path
     return Question(samples, text or None, tuple(_data_url(path) for path in pictures))
 
 
-async def ask(url: str, question: Question, *, api_key: str | None = None) -> Reply:
+async def ask(
+    url: str, question: Question, *, api_key: str | None = None, tls: ssl.SSLContext | None = None
+) -> Reply:
     """Ask and wait for the whole answer.
 
     Args:
         url: Of the service's Realtime endpoint, such as ``ws://127.0.0.1:8765/v1/realtime``.
         question: Speech or text, and pictures.
         api_key: Bearer token, where the service wants one.
+        tls: How to know the service, where the URL is ``wss://``; by default, as everybody does.
 
     Raises:
         AskError: The service cannot be reached, refuses, or answers with an error.
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    if tls is None and url.startswith("wss:"):
+        tls = ssl.create_default_context()
     # A proxy of the environment leads out of this machine, never back to it.
     proxy: Literal[True] | None = None if is_loopback(urlsplit(url).hostname or "") else True
     try:
-        async with connect(url, additional_headers=headers, max_size=None, proxy=proxy) as connection:
+        async with connect(
+            url, additional_headers=headers, max_size=None, proxy=proxy, ssl=tls
+        ) as connection:
             for message in _messages(question):
                 await connection.send(json.dumps(message))
             return await _receive(connection, spoken=question.speech is not None)
@@ -114,6 +122,13 @@ async def ask(url: str, question: Question, *, api_key: str | None = None) -> Re
         raise AskError(f"The service at {url} refused: {_refusal(error)}") from error
     except InvalidHandshake as error:
         raise AskError(f"What answers at {url} is no such service.") from error
+    except ssl.SSLCertVerificationError as error:
+        raise AskError(
+            f"The certificate of the service at {url} is not trusted ({error.verify_message}); if it was "
+            "made for development, set SSL_CERT_FILE to the file that the service named when it started."
+        ) from error
+    except ssl.SSLError as error:
+        raise AskError(f"What answers at {url} does not speak TLS; try ws:// in place of wss://.") from error
     except OSError as error:
         raise AskError(f"No service answers at {url}; start one with `hearsight serve`.") from error
     except ConnectionClosed as error:

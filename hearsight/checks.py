@@ -151,7 +151,7 @@ def check_port(settings: Settings) -> Finding:
     reason = _why_not_bound(host, port)
     if reason is None:
         return Finding("port", "ok", f"{at} is free" if port else at)
-    if port and occupant(host, port) == "hearsight":
+    if port and occupant(host, port, tls=settings.server.encrypted) == "hearsight":
         return Finding("port", "ok", f"a Hearsight server is already running at {at}")
     mend = "Choose another with server.port and server.host, or stop what uses it."
     return Finding("port", "failed", f"{at}: {reason}", mend)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from hearsight.addresses import REALTIME_PATH
+from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
 from hearsight.agent.models.base import Engine
 from hearsight.agent.turn import AnswerLimits
@@ -23,6 +23,7 @@ from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import SessionConfig, TurnDetection
+from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
@@ -148,11 +149,20 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
     """
     config = runtime_options(settings).config
 
-    def new_codec(session_id: str) -> OpenAIRealtimeCodec:
+    def openai_codec(session_id: str) -> OpenAIRealtimeCodec:
         return OpenAIRealtimeCodec(session_id, settings.engine.name, config)
 
-    endpoint = Endpoint("openai-realtime", new_codec, subprotocols=("realtime",))
-    return Server(options, {REALTIME_PATH: endpoint}, new_runtime)
+    def gemini_codec(session_id: str) -> GeminiLiveCodec:
+        return GeminiLiveCodec(session_id, config, options.drain_timeout_s)
+
+    openai = Endpoint("openai-realtime", openai_codec, subprotocols=("realtime",))
+    gemini = Endpoint(
+        "gemini-live",
+        gemini_codec,
+        key_in_query=True,
+        read_opening=lambda message: read_opening(message, config),
+    )
+    return Server(options, {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}, new_runtime)
 
 
 def agent_settings(settings: Settings) -> AgentSettings:

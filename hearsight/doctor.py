@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from hearsight import checks, device_checks, mcp_checks
+from hearsight.certificates import check_certificate
 from hearsight.config import payloads
 from hearsight.config.errors import ConfigError
 from hearsight.config.manifest import Manifest
@@ -27,7 +28,7 @@ def doctor_command(
     config: ConfigOption = None,
     preset: PresetOption = None,
 ) -> None:
-    """Check this machine: packages, models, memory, port, MCP servers, microphone, camera, GPU.
+    """Check this machine: packages, models, memory, port, certificate, MCP servers, microphone, camera, GPU.
 
     Ends with status 1 if something is wrong that the configured engine needs.
     """
@@ -61,6 +62,7 @@ def examine(settings: Settings, console: Console) -> Iterator[Finding]:
     yield checks.check_disk(settings, store)
     yield checks.check_memory(settings, store)
     yield checks.check_port(settings)
+    yield check_certificate(settings.server)
     yield from mcp_checks.check_mcp(settings)
     yield from device_checks.check_audio()
     yield device_checks.check_camera()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from hearsight.addresses import REALTIME_PATH, reachable_host
+from hearsight.addresses import REALTIME_PATH, service_url
+from hearsight.certificates import Certificate, find_certificate, server_context
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings
 from hearsight.loading import fetch_models
@@ -22,6 +26,9 @@ def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
     engine: Annotated[str | None, typer.Option(help="Who answers: embedded, gemma3n or scripted.")] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Encrypt, with a certificate made for this machine.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
     config: ConfigOption = None,
     preset: PresetOption = None,
@@ -32,6 +39,7 @@ def serve_command(
         overrides = {
             "server.host": host,
             "server.port": port,
+            "server.tls": "self-signed" if tls else None,
             "engine.name": engine,
             "models.offline": offline or None,
         }
@@ -49,7 +57,8 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
 
     started_s = time.perf_counter()
     loaded: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
-    options = server_options(settings)
+    certificate = find_certificate(settings.server)
+    options = replace(server_options(settings), tls=server_context(certificate))
     server = new_server(settings, options, lambda *who: loaded.result().new_runtime(*who))
     address = f"{options.host} port {options.port}"
     async with AsyncExitStack() as opened, listening(server, serve(server), address=address) as serving:
@@ -60,17 +69,23 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
         loaded.set_result(service)
         server.sessions.keeper = service.options.keeper
         server.readiness.reason = None
-        _greet(settings, server.port, time.perf_counter() - started_s, console)
+        console.print(
+            f"[bold]Hearsight[/bold] listens: the {settings.engine.name} engine took "
+            f"{time.perf_counter() - started_s:.1f} s to load.",
+            highlight=False,
+        )
+        for line in _addresses(settings, server.port, certificate):
+            console.print(Text(line), soft_wrap=True)
         await serving
 
 
-def _greet(settings: Settings, port: int, loaded_in_s: float, console: Console) -> None:
-    at = f"{reachable_host(settings.server.host)}:{port}"
-    engine = settings.engine.name
-    for line in (
-        f"[bold]Hearsight[/bold] listens: the {engine} engine took {loaded_in_s:.1f} s to load.",
-        f"  realtime  ws://{at}{REALTIME_PATH}",
-        f"  state     http://{at}/readyz",
-        '  try it    hearsight ask --text "What time is it?"   (in another terminal; Ctrl-C stops this one)',
-    ):
-        console.print(line, highlight=False, soft_wrap=True)
+def _addresses(settings: Settings, port: int, certificate: Certificate | None) -> Iterator[str]:
+    """Where to find what."""
+    web = service_url(settings.server, "http", port)
+    yield f"  realtime  {service_url(settings.server, 'ws', port)}{REALTIME_PATH}"
+    in_python = "" if certificate is not None else "; in Python, they need --tls"
+    yield f"  gemini    {web}   (the base_url of its clients{in_python})"
+    yield f"  state     {web}/readyz"
+    if certificate is not None and certificate.trust is not None:
+        yield f"  trust     SSL_CERT_FILE={certificate.trust}   (for clients on this machine)"
+    yield '  try it    hearsight ask --text "What time is it?"   (in another terminal; Ctrl-C stops this one)'

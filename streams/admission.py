@@ -111,15 +111,21 @@ class Gate:
 def path_of(request: Request) -> str:
     """The path that is asked for, without the query; empty when it is no valid one."""
     try:
-        return unquote(urlsplit(request.path).path)
+        return unquote(urlsplit(_target(request)).path)
     except ValueError:
         return ""
+
+
+def _target(request: Request) -> str:
+    """What is asked for. Where some clients write two slashes, one is meant: two would begin a host."""
+    path = request.path
+    return path[1:] if path.startswith("//ws/") else path
 
 
 def query_of(request: Request) -> dict[str, str]:
     """The first value of each field of the query; nothing when it is no valid one."""
     try:
-        fields = parse_qs(urlsplit(request.path).query, keep_blank_values=True, max_num_fields=32)
+        fields = parse_qs(urlsplit(_target(request)).query, keep_blank_values=True, max_num_fields=32)
     except ValueError:
         return {}
     return {name: values[0] for name, values in fields.items()}

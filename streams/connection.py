@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
@@ -46,6 +46,8 @@ class Connection:
         options: Bounds and time-outs.
         metrics: Where its messages are counted.
         clock: Seconds.
+        first: A message that was read already.
+        greeting: What is said on this connection before all else.
     """
 
     def __init__(
@@ -55,8 +57,13 @@ class Connection:
         options: ServerOptions,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        first: str | bytes | None = None,
+        greeting: Sequence[str] = (),
     ) -> None:
         self._socket = socket
+        self._first = first
+        self._greeting = greeting
         self._session = session
         self._options = options
         self._metrics = metrics
@@ -88,13 +95,16 @@ class Connection:
             self._metrics.connections.dec()
         if ended is not None:
             await close_socket(self._socket, ended.code, ended.reason, self._options.close_timeout_s)
-        elif was_attached and self._socket.close_code == NORMAL:
+        elif was_attached and self._socket.close_code == NORMAL and not self._session.codec.outlives_goodbye:
             self._session.end(NORMAL, "The client has left.")
         self._metrics.closed.labels(str(self._socket.close_code)).inc()
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         idle_s = self._options.idle_timeout_s
+        if self._first is not None:
+            self._count(self._first)
+            await self._take(self._first)
         try:
             async with asyncio.timeout(idle_s) as idle:
                 async for message in self._socket:
@@ -117,6 +127,8 @@ class Connection:
 
     async def _write(self) -> None:
         log = self._session.log
+        for greeting in self._greeting:
+            await self._socket.send(greeting)
         while (message := await log.next()) is not None:
             await self._socket.send(message)
             if not self._session.is_attached(self):
@@ -149,8 +161,7 @@ async def close_socket(socket: ServerConnection, code: int, reason: str, timeout
         reason: Cut to the 123 bytes that a close frame can hold.
         timeout_s: For which the client may take.
     """
-    shown = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-    closing = asyncio.create_task(socket.close(code, shown))
+    closing = asyncio.create_task(socket.close(code, shortened(reason)))
     try:
         async with asyncio.timeout(timeout_s):
             # The client's own close frame comes behind all that it has sent before, so that must be read.
@@ -162,3 +173,13 @@ async def close_socket(socket: ServerConnection, code: int, reason: str, timeout
         # A client that reads nothing keeps our close frame waiting behind everything else.
         socket.transport.abort()
         await closing
+
+
+def shortened(reason: str) -> str:
+    """A reason of at most the bytes that a close frame can hold, cut between words."""
+    if len(reason.encode()) <= MAX_REASON_BYTES:
+        return reason
+    ellipsis = "…"
+    room = MAX_REASON_BYTES - len(ellipsis.encode())
+    head, _, _ = reason.encode()[:room].decode(errors="ignore").rpartition(" ")
+    return f"{head or reason.encode()[:room].decode(errors='ignore')}{ellipsis}"

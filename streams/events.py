@@ -152,6 +152,8 @@ class TurnDetection:
     """Speech probability from which a frame counts as speech."""
     prefix_padding_ms: int = 300
     """Audio before the detected onset that belongs to the utterance."""
+    onset_ms: int | None = None
+    """Speech that starts an utterance while nothing is being said; None: as the service has it."""
     short_silence_ms: int = 300
     """Silence that ends a turn which sounds finished."""
     long_silence_ms: int = 800
@@ -264,6 +266,8 @@ class CommitAudio:
     """The client ends the utterance."""
 
     event_id: str | None = None
+    answer: bool = False
+    """Answer it, as if the server had found its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +344,8 @@ class CreateResponse:
     detached: bool = False
     metadata: dict[str, str] | None = None
     event_id: str | None = None
+    when_idle: bool = False
+    """Once nobody speaks, as the session is configured; else it is now or never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from hearsight.streams.transport import Codec, Runtime, ServerOptions
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+INVALID_DATA: Final = 1007
 POLICY: Final = 1008
 INTERNAL_ERROR: Final = 1011
 TRY_AGAIN_LATER: Final = 1013

@@ -14,7 +14,7 @@ from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.ports import Keeper, Record
-from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
+from hearsight.streams.transport import Endpoint, Handle, Resumption, RuntimeFactory, ServerOptions
 
 DRAINING: Final = "The server is shutting down."
 
@@ -114,23 +114,24 @@ class Sessions:
         self._metrics.sessions.inc()
         return session
 
-    async def resume(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
+    async def resume(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
 
         Where this process has no such session, its conversation may have been kept, and goes on.
 
         Args:
             endpoint: Where it comes back; it must be where it left.
-            session_id: The id from ``session.created``.
-            last_event_id: The last event that it has seen; without one, all that are kept are sent again.
+            handle: The session, and the last event that it has seen; without one, all that are kept are sent
+                again.
 
         Raises:
             HearsightError: There is no such session, or it has sent no such event.
         """
+        session_id, last_event_id = handle.session_id, handle.last_event_id
         async with self._reviving:  # a client that comes back twice at once gets one session
             session = self._live.get(session_id)
             if session is None or session.ended.is_set():
-                session = await self._revive(endpoint, session_id, last_event_id)
+                session = await self._revive(endpoint, handle)
                 self._metrics.sessions_resumed.inc()
                 _log.info("session resumed", session_id=session_id, from_record=True)
                 return session
@@ -142,25 +143,24 @@ class Sessions:
         _log.info("session resumed", session_id=session_id)
         return session
 
-    async def _revive(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
-        ending = self._tasks.get(session_id)
+    async def _revive(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
+        ending = self._tasks.get(handle.session_id)
         if ending is not None:
             await asyncio.wait([ending])  # what it has to keep, it keeps first
-        record = await self.keeper.find(session_id) if self.keeper is not None else None
+        record = await self.keeper.find(handle.session_id) if self.keeper is not None else None
         if record is None or record.wire.get("protocol") != endpoint.protocol:
             raise self._unknown()
-        seen = endpoint.new_codec(session_id).number(last_event_id) if last_event_id is not None else None
-        return self._begin(session_id, endpoint, record, seen)
+        seen = None
+        if handle.last_event_id is not None:
+            seen = endpoint.new_codec(handle.session_id).number(handle.last_event_id)
+        return self._begin(handle.session_id, endpoint, record, seen)
 
     def _unknown(self) -> NotFound:
-        ends = f"{self._options.session_ttl_s:g} s after its connection was lost"
+        wait_s = self._options.session_ttl_s
+        ends = f"one ends with its client's goodbye, or {wait_s:g} s after the connection was lost."
+        kept = "no conversation of that name is kept."
         return NotFound(
-            "There is no such session any more: "
-            + (
-                f"one ends when its client closes it with code 1000, or {ends}. Open a new one."
-                if self.keeper is None
-                else "no conversation of that name is kept. Open a new one."
-            ),
+            f"There is no such session any more: {ends if self.keeper is None else kept}",
             code="session_not_found",
             param="session_id",
         )

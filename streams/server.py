@@ -6,23 +6,27 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import websockets
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from hearsight.streams import http
 from hearsight.streams.admission import Gate, query_of
 from hearsight.streams.connection import Connection, close_socket
-from hearsight.streams.errors import HearsightError, LimitExceeded
+from hearsight.streams.errors import HearsightError, InvalidEvent, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
-from hearsight.streams.live import INTERNAL_ERROR, POLICY
+from hearsight.streams.live import GOING_AWAY, INTERNAL_ERROR, INVALID_DATA, POLICY
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.registry import DRAINING, Sessions
-from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+from hearsight.streams.transport import Endpoint, Handle, RuntimeFactory, ServerOptions
+
+OPENING_TIMEOUT_S: Final = 10.0
+"""For which a client that has to speak first may take; until then it has no session."""
 
 _log = structlog.get_logger(__name__)
 
@@ -132,28 +136,69 @@ class Server:
 
     async def _serve_socket(self, socket: ServerConnection) -> None:
         endpoint = self._endpoint_of(socket)
-        query = query_of(socket.request) if socket.request is not None else {}
+        options = self._options
+        first: str | bytes | None = None
         try:
-            if "session_id" in query:
-                session = await self.sessions.resume(
-                    endpoint, query["session_id"], query.get("last_event_id")
-                )
+            if endpoint.read_opening is None:
+                handle = _handle_in(query_of(socket.request) if socket.request is not None else {})
+            elif (first := await self._opening(socket)) is not None:
+                handle = endpoint.read_opening(first)
             else:
-                session = self.sessions.open(endpoint)
+                return
+            session = await self.sessions.resume(endpoint, handle) if handle else self.sessions.open(endpoint)
         except HearsightError as error:
-            # Browsers hide the status of a failed handshake from the page, so the reason comes this way.
-            await socket.send(endpoint.new_codec("").error(error))
-            await close_socket(socket, _close_code(error), error.message, self._options.close_timeout_s)
+            if endpoint.read_opening is None:
+                # Browsers hide the status of a failed handshake from the page, so the reason comes this way.
+                await socket.send(endpoint.new_codec("").error(error))
+            code = _close_code(error, opened=first is None)
+            await close_socket(socket, code, error.message, options.close_timeout_s)
             return
+        greeting = session.codec.reconnect() if handle else ()
         try:
-            await Connection(socket, session, self._options, self.metrics, self._clock).serve()
+            await Connection(
+                socket, session, options, self.metrics, self._clock, first=first, greeting=greeting
+            ).serve()
         finally:
             self.sessions.release(session)
 
+    async def _opening(self, socket: ServerConnection) -> str | bytes | None:
+        """A client's first message; None where it leaves without a word.
 
-def _close_code(error: HearsightError) -> int:
+        Raises:
+            LimitExceeded: None came in time, or the server is shutting down.
+        """
+        receiving = asyncio.create_task(socket.recv())
+        stopping = asyncio.create_task(self._stopping.wait())
+        waiting: set[asyncio.Task[Any]] = {receiving, stopping}
+        await asyncio.wait(waiting, timeout=OPENING_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        if receiving.cancelled():
+            stopped = self._stopping.is_set()
+            message = DRAINING if stopped else f"No setup came within {OPENING_TIMEOUT_S:g} s."
+            raise LimitExceeded(message, close_code=GOING_AWAY if stopped else POLICY)
+        if isinstance(receiving.exception(), ConnectionClosed):
+            return None
+        return receiving.result()
+
+
+def _handle_in(query: Mapping[str, str]) -> Handle | None:
+    session_id = query.get("session_id")
+    return None if session_id is None else Handle(session_id, query.get("last_event_id"))
+
+
+def _close_code(error: HearsightError, *, opened: bool) -> int:
+    """The close code of an error with which no session begins.
+
+    Args:
+        error: Why none does.
+        opened: Whether all that the client has sent so far was the request for the connection.
+    """
     if isinstance(error, LimitExceeded) and error.close_code is not None:
         return error.close_code
+    if isinstance(error, InvalidEvent) and not opened:
+        return INVALID_DATA
     return INTERNAL_ERROR if error.kind == "server_error" else POLICY
 
 

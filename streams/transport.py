@@ -20,6 +20,11 @@ class Codec(Protocol):
     client_event_id: str | None
     """What the client called its latest message, None where it gave no name."""
 
+    @property
+    def outlives_goodbye(self) -> bool:
+        """Whether the client was promised that it can come back even after it has closed with code 1000."""
+        ...
+
     def greeting(self) -> list[str]:
         """What the server says first, if anything."""
         ...
@@ -38,6 +43,10 @@ class Codec(Protocol):
 
     def error(self, error: HearsightError, event_id: str | None = None) -> str:
         """Write an error; ``event_id`` names the client's event that caused it."""
+        ...
+
+    def reconnect(self) -> list[str]:
+        """What the server says first to a client that comes back, before what it has missed; not counted."""
         ...
 
     def position(self, event_id: str) -> int:
@@ -124,6 +133,14 @@ class RuntimeFactory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Handle:
+    """A client that comes back names its session, and the last message of it that it has seen."""
+
+    session_id: str
+    last_event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A WebSocket path and the protocol spoken there."""
 
@@ -135,6 +152,9 @@ class Endpoint:
     """WebSocket subprotocols that are accepted when a client offers them."""
     key_in_query: bool = False
     """Accept the API key as ``?key=``, where existing clients insist on it."""
+    read_opening: Callable[[str | bytes], Handle | None] | None = None
+    """Where the client speaks first: checks its first message, and returns the handle in it of the session
+    that it wants to go on with. Raises a ``HearsightError`` for a message with which no session can begin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class OpenAIRealtimeCodec:
         self._written = 0
         self.client_event_id: str | None = None
         """The ``event_id`` of the client's latest message, None where it had none."""
+        self.outlives_goodbye: Final = False
 
     def greeting(self) -> list[str]:
         """What the server says first: the whole effective session."""
@@ -99,6 +100,10 @@ class OpenAIRealtimeCodec:
     def error(self, error: HearsightError, event_id: str | None = None) -> str:
         """Write an error; ``event_id`` names the client's event that caused it."""
         return self._write(*error_event(error.kind, error.code, error.message, error.param, event_id))
+
+    def reconnect(self) -> list[str]:
+        """Nothing: the client has seen the session already, and goes on."""
+        return []
 
     def position(self, event_id: str) -> int:
         """How many messages had been written up to and including ``event_id``.

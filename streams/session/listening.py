@@ -131,7 +131,7 @@ class Listening:
             start,
             frame.samples.size,
             frame.speech_probability,
-            onset_samples=ms_to_samples(self._limits.onset_ms),
+            onset_samples=ms_to_samples(self._onset_ms),
             end_samples=ms_to_samples(self._silence_needed_ms()),
         )
         if self.utterance is not None and not self.utterance.tentative:
@@ -140,6 +140,11 @@ class Listening:
                 self.utterance.sounds_finished = self.utterance.speculated = False
                 self._out.ask(Resumed(self.utterance.item_id))
         return signal
+
+    @property
+    def _onset_ms(self) -> int:
+        own = self._detection.onset_ms if self._detection is not None else None
+        return self._limits.onset_ms if own is None else own
 
     def _silence_needed_ms(self) -> int:
         assert self._detection is not None

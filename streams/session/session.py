@@ -366,7 +366,7 @@ class Session:
         self._answering.discard()
         self._listening.show(last_moment=True)
         self._commit(*self._listening.finish())
-        if self._answers_turns:
+        if self._answers_turns or event.answer:
             self._answering.owed = True
 
     def _on_clear(self, event: ClearAudio, now: float) -> None:
@@ -393,6 +393,9 @@ class Session:
         self._answering.truncate(event, now)
 
     def _on_create_response(self, event: CreateResponse, now: float) -> None:
+        if event.when_idle:
+            self._answering.owed = True
+            return
         if self._answering.busy:
             raise StateConflict(
                 "The conversation already has an active response; wait for its end or cancel it.",

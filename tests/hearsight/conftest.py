@@ -10,7 +10,8 @@ import pytest
 import structlog
 from package_shelf import Shelf, file, noise, parts, payload
 
-from hearsight.addresses import REALTIME_PATH
+from hearsight.addresses import REALTIME_PATH, service_url
+from hearsight.certificates import find_certificate, server_context
 from hearsight.compose import open_service, server_options
 from hearsight.config import payloads
 from hearsight.config.settings import load_settings
@@ -73,10 +74,11 @@ def serving():
     @asynccontextmanager
     async def serve(settings):
         async with open_service(settings, open_store(settings)) as service:
-            server = service.new_server(replace(server_options(settings), port=0))
+            tls = server_context(find_certificate(settings.server))
+            server = service.new_server(replace(server_options(settings), port=0, tls=tls))
             async with listening(server, server.run(), address="here"):
                 server.readiness.reason = None
-                yield server, f"ws://127.0.0.1:{server.port}{REALTIME_PATH}"
+                yield server, f"{service_url(settings.server, 'ws', server.port)}{REALTIME_PATH}"
 
     return serve
 

@@ -61,6 +61,17 @@ async def test_the_server_of_the_settings_is_asked_if_it_runs(script, scripted, 
     assert "From the server." in result.stdout
 
 
+async def test_a_server_that_encrypts_is_asked_as_well(script, scripted, serving, tmp_path):
+    tls = {"tls": "self-signed", "tls_folder": str(tmp_path / "tls")}
+    settings = scripted(script({"say": "Hello."}), **{f"server__{key}": value for key, value in tls.items()})
+    async with serving(settings) as (server, url):
+        variables = {f"HEARSIGHT_SERVER__{key.upper()}": value for key, value in tls.items()}
+        result = await run_beside("-t", "Hi", HEARSIGHT_SERVER__PORT=str(server.port), **variables)
+        assert result.exit_code == 0 and "Hello." in result.stdout, result.output
+        untold = await run_beside("-t", "Hi", "--server", url)
+    assert untold.exit_code == 1 and "set SSL_CERT_FILE" in " ".join(untold.stderr.split())
+
+
 async def test_a_key_is_taken_from_the_settings_or_the_flag(script, scripted, serving):
     settings = scripted(script({"say": "One."}, {"say": "Two."}), server__api_keys=["sesame"])
     async with serving(settings) as (server, _):

@@ -63,8 +63,9 @@ PLACES = {
 ELSEWHERE = {
     "assistant.language",
     *("tools.enabled", "tools.mcp", "tools.memory_path", "tools.timeout_s"),
+    *("server.tls", "server.tls_certificate", "server.tls_key", "server.tls_folder"),
 }
-"""Go to the engine and to the tools, which have their own tests."""
+"""Go to the engine, the tools and the certificate, which have their own tests."""
 
 
 def composed(settings: Settings) -> dict[str, object]:

@@ -157,7 +157,7 @@ async def test_a_session_that_nobody_knows_is_refused_with_a_reason(serving, kep
         async with websockets.connect(f"{url}?session_id=sess_nobody") as socket:
             event = await Caller(socket).until("error")
     assert event["error"]["code"] == "session_not_found"
-    assert "Open a new one." in event["error"]["message"]
+    assert "There is no such session any more" in event["error"]["message"]
 
 
 async def test_a_session_in_which_nothing_was_said_is_not_kept(serving, kept):

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection
@@ -53,7 +54,7 @@ async def realtime_url(process, lines: list[str]) -> str:
     async with asyncio.timeout(150):
         async for raw in process.stderr:
             lines.append(raw.decode().rstrip())
-            if found := re.search(r"realtime +(ws://\S+)", lines[-1]):
+            if found := re.search(r"realtime +(wss?://\S+)", lines[-1]):
                 url = found[1]
             if url and "try it" in lines[-1]:
                 return url
@@ -110,6 +111,41 @@ async def test_health_and_readiness_are_on_the_same_port(script, started):
     assert f"http://127.0.0.1:{port}/readyz" in greeting
     assert "the scripted engine took" in greeting
     assert "hearsight ask" in greeting
+
+
+async def test_it_encrypts_and_says_what_to_trust(script, started, tmp_path):
+    folder = tmp_path / "tls"
+    variables = {"HEARSIGHT_SERVER__TLS_FOLDER": str(folder)}
+    async with started("--tls", *flags(script({"say": "Hello."})), **variables) as (process, url, lines):
+        assert url.startswith("wss://127.0.0.1:")
+        greeting = "\n".join(lines)
+        [trusted] = re.findall(r"trust +SSL_CERT_FILE=(\S+)", greeting)
+        assert trusted == str(folder / "ca.pem")
+        port = url.split(":")[2].split("/")[0]
+        assert f"gemini    https://127.0.0.1:{port} " in greeting
+        assert f"state     https://127.0.0.1:{port}/readyz" in greeting
+        tls = ssl.create_default_context(cafile=trusted)
+        for host in ("127.0.0.1", "localhost"):
+            there = url.replace("127.0.0.1", host)
+            async with websockets.connect(there, ssl=tls) as client:
+                assert json.loads(await client.recv())["type"] == "session.created"
+        assert (await ask(url, Question(text="Hi"), tls=tls)).text == "Hello."
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process, lines) == 0
+
+
+def test_a_certificate_that_is_missing_is_one_sentence(script, tmp_path):
+    certificate = str(tmp_path / "cert.pem")
+    result = serve_here(
+        "--port",
+        "0",
+        *flags(script()),
+        HEARSIGHT_SERVER__TLS_CERTIFICATE=certificate,
+        HEARSIGHT_SERVER__TLS_KEY=certificate,
+    )
+    assert result.exit_code == 1
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert line == f"error: The certificate {certificate} cannot be read: No such file or directory."
 
 
 @pytest.mark.models
@@ -172,6 +208,7 @@ def test_a_script_that_is_missing_stops_the_server_that_listens_already(tmp_path
         (["--engine", "openai"], {}, "is not part of this version"),
         (["--host", "0.0.0.0"], {}, "needs server.api_keys"),
         (["--preset", "turbo"], {}, "There is no preset 'turbo'"),
+        (["--tls"], {"HEARSIGHT_SERVER__TLS_KEY": "k", "HEARSIGHT_SERVER__TLS_CERTIFICATE": "c"}, "only one"),
         ([], {"HEARSIGHT_SERVER__PROT": "1"}, "did you mean HEARSIGHT_SERVER__PORT?"),
         ([], {"HEARSIGHT_API_KEY": "x"}, "HEARSIGHT_API_KEY is not a setting"),
     ],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,3 +73,37 @@ def speech_24k() -> Samples:
     """A person reading, 24 kHz."""
     path = Path(__file__).parents[1] / "data" / "speech" / "seven_of_clubs.wav"
     return read_wav(path, 24_000)
+
+
+@pytest.fixture(scope="session")
+def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture
+def serve(
+    tmp_path: Path, tls_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., LiveServer]]:
+    """Starts servers that encrypt and follow a script; clients trust their certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_folder / "ca.pem"))
+    with ExitStack() as stack:
+
+        def start(*steps: dict[str, Any], transcripts: tuple[str, ...] = (), **settings: Any) -> LiveServer:
+            script = tmp_path / f"script_{len(list(tmp_path.iterdir()))}.json"
+            script.write_text(json.dumps({"steps": steps, "transcripts": transcripts}))
+            overrides = {
+                "engine.name": "scripted",
+                "engine.script": str(script),
+                "tools.memory_path": str(tmp_path / "memory.sqlite"),
+                "server.tls": "self-signed",
+                "server.tls_folder": str(tls_folder),
+            }
+            return stack.enter_context(LiveServer(overrides | settings))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def speech() -> Samples:
+    """A person reading, 16 kHz."""
+    return read_wav(Path(__file__).parents[1] / "data" / "speech" / "seven_of_clubs.wav", 16_000)

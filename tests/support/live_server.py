@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from hearsight.compose import REALTIME_PATH, Service, open_service, server_options
+from hearsight.addresses import REALTIME_PATH, service_url
+from hearsight.certificates import find_certificate, server_context
+from hearsight.compose import Service, open_service, server_options
 from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
 from hearsight.streams.server import Server
@@ -28,7 +30,7 @@ class LiveServer:
 
     def __enter__(self) -> LiveServer:
         self._thread.start()
-        self._ready.wait(120)
+        self._ready.wait(280)
         if self._failure is not None:
             raise self._failure
         return self
@@ -44,11 +46,11 @@ class LiveServer:
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return service_url(self.settings.server, "http", self.port)
 
     @property
     def realtime(self) -> str:
-        return f"ws://127.0.0.1:{self.port}{REALTIME_PATH}"
+        return f"{service_url(self.settings.server, 'ws', self.port)}{REALTIME_PATH}"
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Run something in the server's event loop, such as a look at its state."""
@@ -71,7 +73,8 @@ class LiveServer:
         self._loop = asyncio.get_running_loop()
         async with open_service(self.settings, open_store(self.settings)) as service:
             self.service = service
-            options = replace(server_options(self.settings), port=0)
+            tls = server_context(find_certificate(self.settings.server))
+            options = replace(server_options(self.settings), port=0, tls=tls)
             self.server = service.new_server(options)
             self.server.readiness.reason = None
             running = asyncio.create_task(self.server.run())

@@ -32,11 +32,13 @@ from hearsight.streams.events import (
     SessionConfig,
     SessionConfigured,
 )
+from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.server import Server
-from hearsight.streams.transport import Endpoint, Resumption, ServerOptions
+from hearsight.streams.transport import Endpoint, Handle, Resumption, ServerOptions
 
 PATH = "/v1/realtime"
+GEMINI_PATH = "/ws/gemini"
 
 
 class ObedientRuntime:
@@ -104,13 +106,20 @@ class Service:
     def __init__(self, options: ServerOptions) -> None:
         self.runtimes: dict[str, ObedientRuntime] = {}
         self.on_open: Callable[[str], None] = lambda session_id: None
-        endpoint = Endpoint("openai-realtime", self._codec, subprotocols=("realtime",))
-        self.server = Server(options, {PATH: endpoint}, self._runtime)
+        openai = Endpoint("openai-realtime", self._codec, subprotocols=("realtime",))
+        gemini = Endpoint("gemini-live", self._gemini_codec, key_in_query=True, read_opening=self._opening)
+        self.server = Server(options, {PATH: openai, GEMINI_PATH: gemini}, self._runtime)
         self.server.readiness.reason = None
         self.task: asyncio.Task[None] | None = None
 
     def _codec(self, session_id: str) -> OpenAIRealtimeCodec:
         return OpenAIRealtimeCodec(session_id, "hearsight", SessionConfig())
+
+    def _gemini_codec(self, session_id: str) -> GeminiLiveCodec:
+        return GeminiLiveCodec(session_id, SessionConfig(), 10.0)
+
+    def _opening(self, message: str | bytes) -> Handle | None:
+        return read_opening(message, SessionConfig())
 
     def _runtime(self, session_id: str, resumed: Resumption | None = None) -> ObedientRuntime:
         self.on_open(session_id)

@@ -78,9 +78,10 @@ steps = st.lists(
         st.tuples(st.just("client_call"), st.integers(-2, 0), st.integers(0, 3)),
         st.tuples(st.just("output"), st.integers(0, 3), st.integers(0, 99)),
         st.tuples(st.just("create"), st.booleans()),
+        st.tuples(st.just("create_when_idle")),
         st.tuples(st.just("cancel")),
         st.tuples(st.just("clear_output")),
-        st.tuples(st.just("commit")),
+        st.tuples(st.just("commit"), st.booleans()),
         st.tuples(st.just("clear")),
         st.tuples(st.just("add"), st.integers(0, 5)),
         st.tuples(st.just("delete"), st.integers(0, 20)),
@@ -196,14 +197,17 @@ class Conversation:
     def create(self, detached):
         self.driver.feed(CreateResponse(detached=detached))
 
+    def create_when_idle(self):
+        self.driver.feed(CreateResponse(when_idle=True))
+
     def cancel(self):
         self.driver.feed(CancelResponse())
 
     def clear_output(self):
         self.driver.feed(ClearOutput())
 
-    def commit(self):
-        self.driver.feed(CommitAudio())
+    def commit(self, answer):
+        self.driver.feed(CommitAudio(answer=answer))
 
     def clear(self):
         self.driver.feed(ClearAudio())

@@ -493,6 +493,29 @@ class TestPushToTalk:
         assert driver.last(ResponseEnded).status == "completed"
         assert SpeechStopped not in kinds(driver.outputs)
 
+    def test_commit_and_answer(self):
+        driver = self.ptt()
+        driver.speech(320)
+        driver.feed(CommitAudio(answer=True))
+        assert kinds(driver.outputs)[-1] is ResponseStarted
+        driver.answer("fine")
+        assert len(driver.requests) == 1
+
+    def test_nothing_to_commit_is_not_answered(self):
+        driver = self.ptt()
+        driver.feed(CommitAudio(answer=True))
+        assert driver.last(Refused).code == "input_audio_buffer_commit_empty"
+        assert not driver.requests
+
+    def test_a_turn_during_an_answer_is_answered_after_it(self):
+        driver = self.ptt()
+        driver.feed(CreateResponse())
+        driver.speech(320)
+        driver.feed(CommitAudio(answer=True))
+        assert len(driver.requests) == 1
+        driver.answer("first")
+        assert len(driver.requests) == 2
+
     def test_too_little_is_refused_with_the_clients_event_id(self):
         driver = self.ptt()
         driver.speech(64)
@@ -531,6 +554,50 @@ class TestPushToTalk:
         assert AudioCommitted not in kinds(driver.outputs)
         driver.feed(CommitAudio())
         assert AudioCommitted in kinds(driver.outputs)
+
+
+class TestWhenIdle:
+    """An answer that the client wants as soon as it can be had."""
+
+    ASKED = CreateResponse(when_idle=True)
+
+    def test_it_starts_at_once_where_nothing_is_said(self):
+        driver = SessionDriver()
+        driver.feed(self.ASKED)
+        assert kinds(driver.outputs) == [ResponseStarted]
+
+    def test_it_waits_for_the_end_of_another(self):
+        driver = SessionDriver()
+        driver.feed(CreateResponse(), self.ASKED, self.ASKED)
+        assert len(driver.requests) == 1 and Refused not in kinds(driver.outputs)
+        driver.answer("first")
+        assert len(driver.requests) == 2
+        driver.answer("second")
+        assert len(driver.requests) == 2, "what was asked twice is answered once"
+
+    def test_it_waits_for_the_user(self):
+        driver = SessionDriver()
+        driver.speech(640)
+        driver.feed(self.ASKED)
+        assert not driver.all(ResponseStarted)
+        driver.silence(900)
+        driver.answer("to both")
+        driver.silence(900)
+        assert len(driver.all(ResponseStarted)) == 1
+
+    def test_an_interruption_does_not_make_it_forgotten(self):
+        driver = SessionDriver()
+        driver.feed(CreateResponse(), self.ASKED, ClearOutput())
+        assert driver.last(ResponseEnded).status == "cancelled"
+        assert len(driver.all(ResponseStarted)) == 2
+
+
+class TestOnset:
+    @pytest.mark.parametrize(("onset_ms", "begins"), [(None, True), (0, True), (64, True), (320, False)])
+    def test_a_client_may_say_how_much_speech_begins_a_turn(self, onset_ms, begins):
+        driver = SessionDriver(SessionConfig(turn_detection=TurnDetection(onset_ms=onset_ms)))
+        driver.speech(192)
+        assert (SpeechStarted in kinds(driver.outputs)) is begins
 
 
 class TestConversation:
