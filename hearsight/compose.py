@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from hearsight.addresses import REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
@@ -23,6 +24,7 @@ from hearsight.streams.camera.eye import CameraSettings
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
+from hearsight.streams.page import Page
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
@@ -33,6 +35,9 @@ from hearsight.tools.registry import ToolRegistry
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
+
+PAGE = Path(__file__).parent / "page"
+"""The browser page as it was built from ``web/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         return OpenAIRealtimeCodec(session_id, settings.engine.name, config)
 
     endpoint = Endpoint("openai-realtime", new_codec, subprotocols=("realtime",))
-    return Server(options, {REALTIME_PATH: endpoint}, new_runtime)
+    return Server(options, {REALTIME_PATH: endpoint}, new_runtime, page=Page.load(PAGE))
 
 
 def agent_settings(settings: Settings) -> AgentSettings:

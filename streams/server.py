@@ -21,6 +21,7 @@ from hearsight.streams.errors import HearsightError, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
 from hearsight.streams.live import INTERNAL_ERROR, POLICY
 from hearsight.streams.metrics import Metrics
+from hearsight.streams.page import Page
 from hearsight.streams.registry import DRAINING, Sessions
 from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 
@@ -34,7 +35,7 @@ class Server:
         options: Where to listen, and bounds.
         endpoints: The protocol spoken at each WebSocket path.
         new_runtime: Makes a session's runtime.
-        page: HTML shown at ``/``; by default a short one that says what this is.
+        page: What is shown at ``/``; by default a short text that says what this is.
         metrics: Shown at ``/metrics``.
         clock: Seconds.
     """
@@ -45,7 +46,7 @@ class Server:
         endpoints: Mapping[str, Endpoint],
         new_runtime: RuntimeFactory,
         *,
-        page: str | bytes | None = None,
+        page: Page | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,7 +59,7 @@ class Server:
         self.port = options.port
         self._options = options
         self._clock = clock
-        shown = page or http.index_page("Hearsight", sorted(endpoints))
+        shown = page or Page.of_text(http.index_page("Hearsight", sorted(endpoints)))
         self._gate = Gate(options, endpoints, self.readiness, self.sessions.__len__, self.metrics, shown)
         self._handlers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
