@@ -15,9 +15,10 @@ from hearsight.streams.server import Server
 
 
 class LiveServer:
-    """Start it with `with`; `overrides` are settings by key."""
+    """Start it with `with`; `overrides` are settings by key, and port 0 is any free one."""
 
-    def __init__(self, overrides: dict[str, Any] | None = None) -> None:
+    def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0) -> None:
+        self._port = port
         self.settings = load_settings(overrides=overrides).settings
         self.service: Service
         self.server: Server
@@ -71,7 +72,7 @@ class LiveServer:
         self._loop = asyncio.get_running_loop()
         async with open_service(self.settings, open_store(self.settings)) as service:
             self.service = service
-            options = replace(server_options(self.settings), port=0)
+            options = replace(server_options(self.settings), port=self._port)
             self.server = service.new_server(options)
             self.server.readiness.reason = None
             running = asyncio.create_task(self.server.run())

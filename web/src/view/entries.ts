@@ -99,7 +99,7 @@ function answer(entry: Answer): HTMLElement {
 function latencyStrip(entry: Answer): HTMLElement | null {
   const latency = latencyOf(entry.timing);
   if (latency === null) return null;
-  const stages = latency.stages.filter((stage) => stage.ms >= 1);
+  const stages = latency.stages.filter((stage) => stage.ms >= 5);
   const words = stages.map((stage) => `${stage.name} ${seconds(stage.ms)}`).join(" · ");
   const bar = h("span", { class: "strip", "aria-hidden": "true" });
   for (const stage of stages) {

@@ -3,7 +3,8 @@
 import type { Context, Frame } from "../conversation";
 import { at, h } from "./dom";
 
-const SHOWN_FRAMES = 6;
+const SHOWN_FRAMES = 8;
+const SHOWN_SEEN = 4;
 
 const KINDS: { of: keyof Omit<Context, "limit">; name: string }[] = [
   { of: "text", name: "text" },
@@ -18,9 +19,11 @@ let shownContext: Context | null = null;
 export function renderFrames(frames: Frame[]): void {
   if (frames === shownFrames) return;
   shownFrames = frames;
-  const latest = frames.slice(-SHOWN_FRAMES).map((frame) => {
+  const seen = frames.filter((frame) => frame.seen).slice(-SHOWN_SEEN);
+  const waiting = frames.filter((frame) => !frame.seen).slice(seen.length - SHOWN_FRAMES);
+  const latest = [...seen, ...waiting].sort((a, b) => a.at - b.at).map((frame) => {
     const alt = frame.seen ? "A picture that joined a turn" : "A picture that joined no turn yet";
-    return h("li", { "data-seen": frame.seen }, h("img", { src: frame.thumbnail, alt, height: 36 }), frame.seen && h("span", {}, "seen"));
+    return h("li", { "data-seen": frame.seen }, h("img", { src: frame.thumbnail, alt }), frame.seen && h("span", {}, "seen"));
   });
   at("frames").replaceChildren(...latest);
 }
