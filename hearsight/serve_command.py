@@ -68,6 +68,7 @@ def _greet(settings: Settings, port: int, loaded_in_s: float, console: Console) 
     engine = settings.engine.name
     for line in (
         f"[bold]Hearsight[/bold] listens: the {engine} engine took {loaded_in_s:.1f} s to load.",
+        f"  page      http://{at}/",
         f"  realtime  ws://{at}{REALTIME_PATH}",
         f"  state     http://{at}/readyz",
         '  try it    hearsight ask --text "What time is it?"   (in another terminal; Ctrl-C stops this one)',

@@ -157,9 +157,9 @@ export class App {
 
   /** Open the microphone, and connect. Called by a touch of the user's, so that the page may sound. */
   async start(): Promise<void> {
-    this.connect();
     const insecure = insecureOrigin(window.isSecureContext, location.origin);
     if (insecure !== null) return this.screen.banner(insecure);
+    this.connect();
     await this.openSpeaker();
     try {
       await this.microphone.open(this.preferences.microphone);
@@ -274,9 +274,9 @@ export class App {
       this.camera.close();
       return this.screen.changed();
     }
-    this.connect();
     const insecure = insecureOrigin(window.isSecureContext, location.origin);
     if (insecure !== null) return this.screen.banner(insecure);
+    this.connect();
     try {
       await this.camera.open(this.preferences.camera);
     } catch (error) {

@@ -177,7 +177,8 @@ function onEvent(state: Conversation, event: ServerEvent, at: number): Conversat
     case "response.output_audio_transcript.done":
       return edit(state, event.item_id, "answer", (answer) => onlyHeard(answer, event.transcript));
     case "error":
-      return withNote(state, event.error.message);
+      // That the server shuts down is told by the banner, until it is back.
+      return event.error.code === "server_draining" ? state : withNote(state, event.error.message);
     default:
       return state;
   }
