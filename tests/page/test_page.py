@@ -112,7 +112,7 @@ class TestTalking:
             tmp_path / "m.wav", 0.5, speech("seven_of_clubs"), 5.0, speech("ten_of_clubs"), 60.0
         )
         with (
-            serve({"say": STORY}, {"say": "Yes?"}, heard="Tell me a story.") as server,
+            serve({"say": STORY}, {"say": "Yes?"}, heard="Tell me a story.", turn__lead_ms=2_000) as server,
             chromium.open(server.http, microphone=microphone) as page,
         ):
             sent, received = frames_of(page)
@@ -141,10 +141,10 @@ class TestTalking:
             assert story[-1] - first == pytest.approx(cut["audio_end_ms"], abs=140)
 
     def test_a_turn_ends_when_the_key_is_let_go(self, chromium, serve, speech, tmp_path, keep_picture):
-        sounds = [part for _ in range(8) for part in (0.3, speech("ten_of_clubs"))]
+        sounds = [part for _ in range(14) for part in (0.3, speech("ten_of_clubs"))]
         microphone = write_microphone(tmp_path / "m.wav", *sounds, 60.0)
         with (
-            serve({"say": "I heard you."}, heard="Ten of clubs.") as server,
+            serve({"say": "I heard you."}, {"say": "I heard that as well."}, heard="Ten of clubs.") as server,
             chromium.open(server.http, microphone=microphone) as page,
         ):
             sent, _ = frames_of(page)
@@ -153,6 +153,7 @@ class TestTalking:
             wait_for_mood(page, "ready")
             expect(page.locator("#microphone")).to_have_attribute("aria-label", "Hold to talk")
             assert not of_type(sent, "input_audio_buffer.append"), "nobody asked it to listen"
+            expect(page.locator("#invitation")).to_contain_text("for as long as you speak")
             page.hover("#microphone")
             page.mouse.down()
             wait_for_mood(page, "hearing")
@@ -170,6 +171,14 @@ class TestTalking:
             page.mouse.down()
             page.mouse.up()
             expect(page.locator(".entry.note")).to_contain_text("Hold it for as long as you speak.")
+
+            # Who cannot hold anything presses once to begin and once to end.
+            page.focus("#microphone")
+            page.keyboard.press("Enter")
+            wait_for_mood(page, "hearing")
+            page.wait_for_timeout(600)
+            page.keyboard.press("Enter")
+            expect(answers(page).last).to_have_text("I heard that as well.", timeout=20_000)
 
     def test_a_muted_microphone_is_not_sent(self, chromium, serve, speech, tmp_path):
         microphone = write_microphone(tmp_path / "m.wav", 60.0)
@@ -289,15 +298,45 @@ class TestComingBack:
             page.click("#start-typing")
             wait_for_mood(page, "ready")
             type_text(page, "A story, please")
-            expect(answers(page)).to_contain_text("Once upon")
+            wait_for_mood(page, "speaking")
+            page.wait_for_timeout(2_000)
             page.reload()
-            expect(answers(page)).to_contain_text("no crew.", timeout=20_000)
             expect(page.locator(".entry.user .words")).to_have_text("A story, please")
+            expect(page.locator(".unheard")).to_contain_text("no crew.", timeout=20_000)
+            assert "Once upon" not in page.inner_text(".unheard"), "what was heard is known"
+            wait_for_mood(page, "ready")
             type_text(page, "And then?")
             expect(answers(page).last).to_have_text("He put out his own lamp.", timeout=20_000)
             assert server.call(lambda: len(server.server.sessions)) == 1
-            resumed = server.server.metrics.render().decode()
-            assert "hearsight_sessions_resumed_total 1.0" in resumed
+            assert "hearsight_sessions_resumed_total 1.0" in server.server.metrics.render().decode()
+
+    def test_what_happens_during_a_reload_is_not_missed(self, chromium, serve):
+        done = threading.Event()
+
+        @tool
+        async def search_library(title: str) -> str:
+            """Look for a book."""
+            await asyncio.to_thread(done.wait, 20)
+            return "Shelf 4."
+
+        call = {"call": "search_library", "arguments": {"title": "Emma"}}
+        with serve(call, {"say": "It is on shelf four."}) as server:
+            agent = server.service.agent
+            agent.registry = agent.registry.with_tools([search_library])
+            with chromium.open(server.http) as page:
+                page.click("#start-typing")
+                wait_for_mood(page, "ready")
+                type_text(page, "Where is Emma?")
+                expect(page.locator(".entry.tool .phase")).to_have_text("running")
+                page.goto("about:blank")
+                done.set()
+                page.go_back()
+                expect(page.locator(".entry.tool .phase")).to_have_text("done")
+                expect(answers(page).last).to_have_text("It is on shelf four.")
+                page.click("text=Sound on")
+                expect(page.locator("#banner")).to_be_hidden()
+                wait_for_mood(page, "ready")
+                assert np.abs(heard_samples(page)).max() > TONE
 
     def test_a_server_that_comes_back_is_found_again(self, chromium, serve, keep_picture):
         with serve({"say": "I am here."}) as server:
@@ -473,6 +512,9 @@ class TestEverybody:
             wait_for_mood(page, "listening")
             page.keyboard.press("Space")
             wait_for_mood(page, "muted")
+            page.focus("#microphone")
+            page.keyboard.press("Space")
+            wait_for_mood(page, "listening")
             page.keyboard.press("/")
             page.keyboard.type("cp?")
             assert page.input_value("#words") == "cp?", "letters in the text field are text"

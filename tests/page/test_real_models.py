@@ -1,4 +1,4 @@
-"""The page before the default engine: recorded speech in, and the answer, as it sounds, written down again."""
+"""The page before the default engine: recorded speech in, and the answer, as it sounds, written down."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ export class App {
       () => this.conversation,
     );
     this.link.key = kept.key;
-    window.addEventListener("pagehide", () => this.save());
+    window.addEventListener("pagehide", () => this.leave());
     if (this.conversation.sessionId !== null) this.connect();
   }
 
@@ -100,8 +100,19 @@ export class App {
     this.connect();
   }
 
+  /** The page goes, and with it the sound that it holds: the conversation keeps what was heard. */
+  private leave(): void {
+    if (this.now.playing) {
+      this.link.send({ type: "output_audio_buffer.clear" });
+      if (this.speaker.position !== null) this.truncate([this.speaker.position]);
+    }
+    this.save();
+  }
+
   private opened(): void {
     this.screen.banner(null);
+    // A session that is gone on with may have been left in the other mode.
+    if (this.conversation.sessionId !== null || this.now.mode === "push-to-talk") this.sendMode();
     this.change({ connection: "open" });
   }
 
@@ -125,13 +136,11 @@ export class App {
   private follow(event: ServerEvent): void {
     this.dispatch({ type: "event", event, at: performance.now() });
     switch (event.type) {
-      case "session.created":
-        if (this.now.mode === "push-to-talk") this.link.send(turnsEndedBy("user"));
-        break;
       case "input_audio_buffer.speech_started":
         this.silence();
         break;
       case "response.output_audio.delta":
+        if (!this.speaker.isOpen) this.askForSound();
         this.speaker.play(event.item_id, decodePcm16(event.delta));
         this.change({ playing: true });
         break;
@@ -188,7 +197,12 @@ export class App {
   setMode(mode: Mode): void {
     this.change({ mode });
     this.prefer({ mode });
-    this.link.send({ type: "input_audio_buffer.clear" }, turnsEndedBy(mode === "push-to-talk" ? "user" : "server"));
+    this.link.send({ type: "input_audio_buffer.clear" });
+    this.sendMode();
+  }
+
+  private sendMode(): void {
+    this.link.send(turnsEndedBy(this.now.mode === "push-to-talk" ? "user" : "server"));
   }
 
   /** The key to talk is pressed. */
@@ -241,6 +255,12 @@ export class App {
     } catch {
       await this.chooseSpeaker(""); // the one that was chosen is not there any more
     }
+  }
+
+  /** After a reload there may be something to hear, but no page may sound before the user has touched it. */
+  private askForSound(): void {
+    const run = () => void this.openSpeaker().then(() => this.screen.banner(null));
+    this.screen.banner("The answer goes on. Browsers keep a page silent until you touch it.", { name: "Sound on", run });
   }
 
   async chooseSpeaker(deviceId: string): Promise<void> {

@@ -96,6 +96,9 @@ export type Action =
   /** The server does not know the session any more; what was said stays on the page. */
   | { type: "lost"; text: string };
 
+/** Errors that say nothing new: the banner tells that the server is gone, the marks which pictures were seen. */
+const QUIET: ReadonlySet<string> = new Set(["server_draining", "picture_dropped"]);
+
 export const MAX_FRAMES = 24;
 export const MAX_ENTRIES = 400;
 
@@ -177,8 +180,7 @@ function onEvent(state: Conversation, event: ServerEvent, at: number): Conversat
     case "response.output_audio_transcript.done":
       return edit(state, event.item_id, "answer", (answer) => onlyHeard(answer, event.transcript));
     case "error":
-      // That the server shuts down is told by the banner, until it is back.
-      return event.error.code === "server_draining" ? state : withNote(state, event.error.message);
+      return QUIET.has(event.error.code) ? state : withNote(state, event.error.message);
     default:
       return state;
   }

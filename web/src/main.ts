@@ -58,6 +58,7 @@ function render(): void {
   document.body.dataset["microphone"] = now.microphone && !now.muted ? "open" : "closed";
   at("mood").textContent = MOODS[mood];
   at("welcome").hidden = conversation.entries.length > 0 || now.microphone;
+  renderInvitation();
   at("restart").hidden = conversation.entries.length === 0;
   renderControls(mood);
   renderTheme();
@@ -66,6 +67,14 @@ function render(): void {
   entries.render(conversation);
   renderFrames(conversation.frames);
   renderContext(conversation.context);
+}
+
+function renderInvitation(): void {
+  const { conversation, now } = app;
+  const invitation = at("invitation");
+  invitation.hidden = conversation.entries.length > 0 || !now.microphone;
+  invitation.textContent =
+    now.mode === "push-to-talk" ? "Hold the button, or the space bar, for as long as you speak." : "Say something.";
 }
 
 function renderControls(mood: string): void {
@@ -125,8 +134,10 @@ talk.onpointerdown = (event) => {
 };
 for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, () => app.release());
 window.addEventListener("blur", () => app.release());
-talk.onclick = () => {
-  if (!app.microphone.isOpen || app.now.mode === "hands-free") pressTalk();
+talk.onclick = ({ detail }) => {
+  if (!app.microphone.isOpen || app.now.mode === "hands-free") return pressTalk();
+  // Pressed by a key or a screen reader, which cannot hold it: once to begin, once to end.
+  if (detail === 0) return app.now.holding ? app.release() : pressTalk();
 };
 talk.oncontextmenu = (event) => event.preventDefault(); // a long touch is a long word, not a menu
 

@@ -30,7 +30,8 @@ const NAME = "hearsight";
 
 export function readKept(storage: Storage): Kept {
   const kept = read(storage) as Partial<Kept>;
-  return { conversation: { ...EMPTY, ...kept.conversation }, key: kept.key ?? null };
+  // What was being timed began on the clock of a page that is gone.
+  return { conversation: { ...EMPTY, ...kept.conversation, timing: null }, key: kept.key ?? null };
 }
 
 export function readPreferences(storage: Storage): Preferences {

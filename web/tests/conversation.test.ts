@@ -209,6 +209,7 @@ describe("a session", () => {
   });
 
   it("shows what the server complains of", () => {
+    expect(after({ type: "error", error: { code: "picture_dropped", message: "One too many." } }).entries).toEqual([]);
     expect(after({ type: "error", error: { code: "x", message: "Too loud." } }).entries).toMatchObject([{ kind: "note", text: "Too loud." }]);
   });
 });

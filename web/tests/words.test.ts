@@ -118,6 +118,13 @@ describe("what is kept", () => {
     expect(readKept(storage)).toEqual({ conversation, key: "k" });
   });
 
+  it("leaves the clock of the page that is gone behind", () => {
+    const storage = box();
+    const timing = { endedAt: 9, silenceMs: 0, wordsAt: null, textAt: null, audioAt: null, soundAt: null };
+    keep(storage, { conversation: { ...conversation, timing }, key: null });
+    expect(readKept(storage).conversation.timing).toBeNull();
+  });
+
   it("goes without pictures where there is little room, and does no harm where there is none", () => {
     const small = box(1000);
     keep(small, { conversation, key: null });

@@ -24,12 +24,13 @@ export class Speaker {
   private waiting: ToPlayer[] = [];
   /** Whether there is something to play. */
   playing = false;
+  /** How far it had come at the last report. */
+  position: Heard | null = null;
 
   constructor(private readonly events: SpeakerEvents) {}
 
-  /** Whether the browser lets the page sound; it does not before the user has touched it. */
-  get isAllowed(): boolean {
-    return this.context?.state === "running";
+  get isOpen(): boolean {
+    return this.context !== null;
   }
 
   async open(deviceId: string): Promise<void> {
@@ -76,7 +77,8 @@ export class Speaker {
         this.events.began(message.item);
         break;
       case "at":
-        this.events.at(heard(message.position.item, message.position.played, this.latencyMs), message.loudness);
+        this.position = heard(message.position.item, message.position.played, this.latencyMs);
+        this.events.at(this.position, message.loudness);
         break;
       case "idle":
         this.playing = false;

@@ -17,20 +17,26 @@ export function listenForKeys(singleKeys: () => boolean, keys: Keys): void {
   window.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") return keys.stop();
-    if (!singleKeys() || isTyping(event.target)) return;
+    if (isTyping(event.target) || (!singleKeys() && !isTalk(event.target))) return;
     if (event.key === " " && !usesSpace(event.target)) {
       event.preventDefault();
       if (!event.repeat) keys.talk();
       return;
     }
     const name = LETTERS[event.key.toLowerCase()];
-    if (name === undefined || event.repeat) return;
+    if (name === undefined || event.repeat || !singleKeys()) return;
     event.preventDefault();
     keys[name]();
   });
   window.addEventListener("keyup", (event) => {
-    if (event.key === " ") keys.release();
+    if (event.key !== " ") return;
+    if (isTalk(event.target)) event.preventDefault(); // it has been pressed already: this would press it again
+    keys.release();
   });
+}
+
+function isTalk(target: EventTarget | null): boolean {
+  return target instanceof Element && target.id === "microphone";
 }
 
 function isTyping(target: EventTarget | null): boolean {
@@ -39,5 +45,5 @@ function isTyping(target: EventTarget | null): boolean {
 
 /** Buttons and the like are pressed by the same key; the one to talk is held by it. */
 function usesSpace(target: EventTarget | null): boolean {
-  return target instanceof Element && target.id !== "microphone" && target.matches("button, input, select, summary, a");
+  return target instanceof Element && !isTalk(target) && target.matches("button, input, select, summary, a");
 }
