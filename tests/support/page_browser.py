@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import soxr
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+expect.set_options(timeout=20_000)  # the machine may be busy
 
 CHROMIUM = shutil.which("chromium")
 MICROPHONE_RATE_HZ = 48_000
@@ -27,7 +29,7 @@ window.__heard = [];
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...more) {
   if (to instanceof AudioDestinationNode) {
-    const tap = this.context.createScriptProcessor(1024, 1, 1);
+    const tap = this.context.createScriptProcessor(4096, 1, 1);
     tap.onaudioprocess = ({ inputBuffer }) => window.__heard.push(...inputBuffer.getChannelData(0));
     connect.call(this, tap);
     connect.call(tap, to);
@@ -94,8 +96,12 @@ class Chromium:
             opened: BrowserContext = browser.new_context(viewport=viewport, **context)
             opened.add_init_script(RECORD_WHAT_SOUNDS)
             page = opened.new_page()
+            faults: list[str] = []
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("console", lambda said: "Security Policy" in said.text and faults.append(said.text))
             page.goto(url)
             yield page
+            assert not faults, f"the page has failed: {faults}"
         finally:
             browser.close()
 

@@ -28,6 +28,8 @@ export interface LinkEvents {
 export class Link {
   key: string | null = null;
   private socket: WebSocket | null = null;
+  /** The server is being asked whether it is ready. */
+  private asking = false;
   private attempt = 0;
   private timer = 0;
 
@@ -46,7 +48,7 @@ export class Link {
   connect(): void {
     window.clearTimeout(this.timer);
     this.timer = 0;
-    void this.tryToConnect();
+    if (this.socket === null && !this.asking) void this.tryToConnect();
   }
 
   send(...events: ClientEvent[]): boolean {
@@ -70,7 +72,9 @@ export class Link {
   }
 
   private async tryToConnect(): Promise<void> {
+    this.asking = true;
     const readiness = await askReadiness();
+    this.asking = false;
     const { sessionId, lastEventId } = this.session();
     // A server whose sessions are all in use still takes back those that are its own.
     const known = readiness !== null && sessionId !== null ? { ...readiness, ready: true } : readiness;
