@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz bench lint types format clean help
+.PHONY: serve test check fuzz bench lint types format page clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,10 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev  ## Sort imports and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+page:  ## Build the browser page anew (needs Node 20 or newer)
+	npm --prefix web ci --no-audit --no-fund
+	npm --prefix web run build
 
 clean:  ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

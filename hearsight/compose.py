@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
@@ -25,6 +26,7 @@ from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
+from hearsight.streams.page import Page
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
@@ -35,6 +37,9 @@ from hearsight.tools.registry import ToolRegistry
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
+
+PAGE = Path(__file__).parent / "page"
+"""The browser page as it was built from ``web/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,8 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         key_in_query=True,
         read_opening=lambda message: read_opening(message, config),
     )
-    return Server(options, {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}, new_runtime)
+    endpoints = {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}
+    return Server(options, endpoints, new_runtime, page=Page.load(PAGE))
 
 
 def agent_settings(settings: Settings) -> AgentSettings:

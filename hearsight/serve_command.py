@@ -82,6 +82,7 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
 def _addresses(settings: Settings, port: int, certificate: Certificate | None) -> Iterator[str]:
     """Where to find what."""
     web = service_url(settings.server, "http", port)
+    yield f"  page      {web}/"
     yield f"  realtime  {service_url(settings.server, 'ws', port)}{REALTIME_PATH}"
     in_python = "" if certificate is not None else "; in Python, they need --tls"
     yield f"  gemini    {web}   (the base_url of its clients{in_python})"

@@ -12,6 +12,7 @@ from hearsight.streams import http
 from hearsight.streams.access import Access
 from hearsight.streams.http import Readiness
 from hearsight.streams.metrics import Metrics
+from hearsight.streams.page import Page
 from hearsight.streams.transport import Endpoint, ServerOptions
 
 
@@ -24,7 +25,7 @@ class Gate:
         readiness: Whether the service takes sessions.
         count_sessions: How many there are.
         metrics: Shown at ``/metrics``; where refusals are counted.
-        page: HTML shown at ``/``.
+        page: The browser page.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Gate:
         readiness: Readiness,
         count_sessions: Callable[[], int],
         metrics: Metrics,
-        page: str | bytes,
+        page: Page,
     ) -> None:
         self._options = options
         self._endpoints = dict(endpoints)
@@ -44,7 +45,6 @@ class Gate:
         self._page = page
         self._access = Access(options.api_keys, options.allowed_origins)
         self._pages: dict[str, Callable[[], Response]] = {
-            "/": self._show_page,
             "/healthz": http.health,
             "/readyz": self._ready,
             "/metrics": self._metrics,
@@ -66,15 +66,18 @@ class Gate:
     def _answer(self, method: str, request: Request) -> Response | None:
         endpoint = self.endpoint_of(request)
         page = self._pages.get(path_of(request))
-        if endpoint is None and page is None:
+        file = self._page.find(path_of(request))
+        if endpoint is None and page is None and file is None:
             return http.respond(HTTPStatus.NOT_FOUND, "There is nothing at this path.\n")
         allowed = ("GET",) if endpoint is not None else ("GET", "HEAD")
         if method not in allowed:
             message = f"{method[:16]} is not allowed here; use {' or '.join(allowed)}.\n"
             return http.respond(HTTPStatus.METHOD_NOT_ALLOWED, message, Allow=", ".join(allowed))
-        if page is not None and endpoint is None:
+        if endpoint is not None:
+            return self._refusal(endpoint, request)
+        if page is not None:
             return page()
-        return self._refusal(endpoint, request) if endpoint is not None else None
+        return file.answer(request.headers) if file is not None else None
 
     def _refusal(self, endpoint: Endpoint, request: Request) -> Response | None:
         """Why a WebSocket may not open, None when it may."""
@@ -98,11 +101,14 @@ class Gate:
         retry_after = str(self._options.retry_after_s)
         return http.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n", Retry_After=retry_after)
 
-    def _show_page(self) -> Response:
-        return http.respond(HTTPStatus.OK, self._page, http.HTML)
-
     def _ready(self) -> Response:
-        return http.readiness(self._readiness, self._count_sessions(), self._options.max_sessions)
+        options = self._options
+        return http.readiness(
+            self._readiness,
+            self._count_sessions(),
+            options.max_sessions,
+            key_required=bool(options.api_keys),
+        )
 
     def _metrics(self) -> Response:
         return http.respond(HTTPStatus.OK, self._counters.render(), http.PROMETHEUS)

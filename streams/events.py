@@ -571,6 +571,8 @@ class SpeechStopped:
 
     item_id: str
     audio_end_ms: int
+    silence_ms: int = 0
+    """How much of the audio up to there was the silence that ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -592,6 +594,8 @@ class ItemAdded:
 
     item: Item
     previous_item_id: str | None
+    seen_ms: tuple[float, ...] = ()
+    """When each of the live camera's pictures that belong to it was taken, as the client has dated them."""
 
 
 @dataclass(frozen=True, slots=True)

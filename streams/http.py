@@ -85,9 +85,8 @@ def respond(status: http.HTTPStatus, body: str | bytes, content_type: str = TEXT
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         }
+        | {name.replace("_", "-"): value for name, value in headers.items()}
     )
-    for name, value in headers.items():
-        fields[name.replace("_", "-")] = value
     return Response(status, status.phrase, fields, payload)
 
 
@@ -101,9 +100,15 @@ def health() -> Response:
     return respond(http.HTTPStatus.OK, json.dumps({"status": "ok"}), JSON)
 
 
-def readiness(state: Readiness, sessions: int, max_sessions: int) -> Response:
-    """Whether a new session would be taken, and if not, why."""
-    body = {"ready": state.ready, "reason": state.reason, "sessions": sessions, "max_sessions": max_sessions}
+def readiness(state: Readiness, sessions: int, max_sessions: int, *, key_required: bool = False) -> Response:
+    """Whether a new session would be taken, and if not, why; and whether it takes an API key."""
+    body = {
+        "ready": state.ready,
+        "reason": state.reason,
+        "sessions": sessions,
+        "max_sessions": max_sessions,
+        "key_required": key_required,
+    }
     if state.ready and sessions >= max_sessions:
         body |= {"ready": False, "reason": f"All {max_sessions} sessions are in use."}
     status = http.HTTPStatus.OK if body["ready"] else http.HTTPStatus.SERVICE_UNAVAILABLE

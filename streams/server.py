@@ -22,6 +22,7 @@ from hearsight.streams.errors import HearsightError, InvalidEvent, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
 from hearsight.streams.live import GOING_AWAY, INTERNAL_ERROR, INVALID_DATA, POLICY
 from hearsight.streams.metrics import Metrics
+from hearsight.streams.page import Page
 from hearsight.streams.registry import DRAINING, Sessions
 from hearsight.streams.transport import Endpoint, Handle, RuntimeFactory, ServerOptions
 
@@ -38,7 +39,7 @@ class Server:
         options: Where to listen, and bounds.
         endpoints: The protocol spoken at each WebSocket path.
         new_runtime: Makes a session's runtime.
-        page: HTML shown at ``/``; by default a short one that says what this is.
+        page: What is shown at ``/``; by default a short text that says what this is.
         metrics: Shown at ``/metrics``.
         clock: Seconds.
     """
@@ -49,7 +50,7 @@ class Server:
         endpoints: Mapping[str, Endpoint],
         new_runtime: RuntimeFactory,
         *,
-        page: str | bytes | None = None,
+        page: Page | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,7 +63,7 @@ class Server:
         self.port = options.port
         self._options = options
         self._clock = clock
-        shown = page or http.index_page("Hearsight", sorted(endpoints))
+        shown = page or Page.of_text(http.index_page("Hearsight", sorted(endpoints)))
         self._gate = Gate(options, endpoints, self.readiness, self.sessions.__len__, self.metrics, shown)
         self._handlers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()

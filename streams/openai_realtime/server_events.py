@@ -94,7 +94,7 @@ class EventEncoder:
     @encode.register
     def _(self, output: SpeechStopped) -> list[ServerEvent]:
         fields = {"audio_end_ms": output.audio_end_ms, "item_id": output.item_id}
-        return [("input_audio_buffer.speech_stopped", fields)]
+        return [("input_audio_buffer.speech_stopped", {**fields, "silence_ms": output.silence_ms})]
 
     @encode.register
     def _(self, output: AudioCommitted) -> list[ServerEvent]:
@@ -139,7 +139,8 @@ class EventEncoder:
 
     @encode.register
     def _(self, output: ItemAdded) -> list[ServerEvent]:
-        return [_conversation_item("added", output.item, output.previous_item_id)]
+        kind, fields = _conversation_item("added", output.item, output.previous_item_id)
+        return [(kind, {**fields, "seen_ms": output.seen_ms} if output.seen_ms else fields)]
 
     @encode.register
     def _(self, output: ItemDone) -> list[ServerEvent]:

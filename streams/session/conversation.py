@@ -54,8 +54,10 @@ class Conversation:
         """
         item = Item(utterance.item_id, "message", content=(AudioContent(duration_ms=duration_ms),))
         previous = self._items.insert(item)
-        self._out.send(AudioCommitted(item.id, previous), ItemAdded(item, previous), ItemDone(item, previous))
-        self._out.ask(InsertItem(_with_pictures(item, tuple(utterance.pictures))))
+        pictures = tuple(utterance.pictures)
+        added = ItemAdded(item, previous, _moments(pictures))
+        self._out.send(AudioCommitted(item.id, previous), added, ItemDone(item, previous))
+        self._out.ask(InsertItem(_with_pictures(item, pictures)))
         if transcribe:
             self._out.ask(Transcribe(item.id))
 
@@ -67,7 +69,7 @@ class Conversation:
         """
         item = event.item
         previous = self._items.insert(item, event.previous_item_id)
-        self._out.send(ItemAdded(item, previous), ItemDone(item, previous))
+        self._out.send(ItemAdded(item, previous, _moments(pictures)), ItemDone(item, previous))
         self._out.ask(InsertItem(_with_pictures(item, pictures), event.previous_item_id))
         spoken = any(isinstance(part, AudioContent) and part.samples is not None for part in item.content)
         if spoken and transcribe:
@@ -122,6 +124,10 @@ class Conversation:
             content = tuple(spoken if isinstance(part, AudioContent) else part for part in item.content)
             self._items.replace(item.with_content(*content))
         self._out.send(TranscriptionCompleted(event.item_id, 0, event.text, event.duration_s))
+
+
+def _moments(pictures: tuple[Picture, ...]) -> tuple[float, ...]:
+    return tuple(picture.captured_ms for picture in pictures)
 
 
 def _with_pictures(item: Item, pictures: tuple[Picture, ...]) -> Item:

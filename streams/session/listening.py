@@ -288,7 +288,8 @@ class Listening:
         utterance, held_ms = self.utterance, self.held_ms
         assert utterance is not None
         if not utterance.manual:
-            self._out.send(SpeechStopped(utterance.item_id, self.clock_ms))
+            silence_ms = int(samples_to_ms(max(0, self.clock - self._detector.silence_started)))
+            self._out.send(SpeechStopped(utterance.item_id, self.clock_ms, silence_ms))
         self._close()
         return utterance, held_ms
 

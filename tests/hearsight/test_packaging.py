@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,8 @@ def test_the_core_needs_no_torch():
 
 
 def test_the_wheel_holds_everything_and_nothing_else(tmp_path: Path):
+    # An earlier build's files would go into this one too, and the page's names change with what they hold.
+    shutil.rmtree(ROOT / "build", ignore_errors=True)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT],
         check=True,
@@ -70,6 +73,16 @@ def test_the_wheel_holds_everything_and_nothing_else(tmp_path: Path):
     }
     modules |= {f"hearsight/{path.name}" for path in (ROOT / "hearsight").glob("*.py")}
     assert modules <= set(names)
-    assert {"hearsight/py.typed", "hearsight/config/models.toml", "hearsight/config/default.toml"} <= set(
-        names
-    )
+    page = {
+        f"hearsight/{path.relative_to(ROOT / 'hearsight')}"
+        for path in (ROOT / "hearsight" / "page").rglob("*")
+        if path.is_file()
+    }
+    assert page <= set(names)
+    assert {name for name in names if name.startswith("hearsight/page/")} == page
+    assert {
+        "hearsight/py.typed",
+        "hearsight/page/index.html",
+        "hearsight/config/models.toml",
+        "hearsight/config/default.toml",
+    } <= set(names)

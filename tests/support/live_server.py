@@ -17,9 +17,12 @@ from hearsight.streams.server import Server
 
 
 class LiveServer:
-    """Start it with `with`; `overrides` are settings by key."""
+    """Start it with `with`; `overrides` are settings by key, and port 0 is any free one."""
 
-    def __init__(self, overrides: dict[str, Any] | None = None) -> None:
+    def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0) -> None:
+        self._port = port
+        # Tests that want a conversation to be kept say where.
+        overrides = {"conversations.store": "none", **(overrides or {})}
         self.settings = load_settings(overrides=overrides).settings
         self.service: Service
         self.server: Server
@@ -74,7 +77,7 @@ class LiveServer:
         async with open_service(self.settings, open_store(self.settings)) as service:
             self.service = service
             tls = server_context(find_certificate(self.settings.server))
-            options = replace(server_options(self.settings), port=0, tls=tls)
+            options = replace(server_options(self.settings), port=self._port, tls=tls)
             self.server = service.new_server(options)
             self.server.readiness.reason = None
             running = asyncio.create_task(self.server.run())

@@ -62,7 +62,7 @@ def test_a_spoken_turn_in_the_protocols_order(show):
     usage = Usage(20, 30, 256, 100, 5, 7)
     events = show(
         SpeechStarted("item_u", 640),
-        SpeechStopped("item_u", 2_100),
+        SpeechStopped("item_u", 2_100, 320),
         AudioCommitted("item_u", None),
         ItemAdded(HEARD, None),
         TranscriptionCompleted("item_u", 0, "What time is it?", 1.5),
@@ -116,6 +116,13 @@ def test_a_spoken_turn_in_the_protocols_order(show):
     }
     assert events[5]["usage"] == {"type": "duration", "seconds": 1.5}
     assert (events[0]["audio_start_ms"], events[1]["audio_end_ms"]) == (640, 2_100)
+    assert events[1]["silence_ms"] == 320
+
+
+def test_pictures_that_were_seen_are_named_where_there_are_any(show):
+    blind, seeing = show(ItemAdded(HEARD, None), ItemAdded(HEARD, None, (1_000.0, 2_500.0)))
+    assert "seen_ms" not in blind
+    assert seeing["seen_ms"] == [1_000.0, 2_500.0]
 
 
 def test_a_written_answer(show):

@@ -34,6 +34,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
+from hearsight.streams.page import Page
 from hearsight.streams.server import Server
 from hearsight.streams.transport import Endpoint, Handle, Resumption, ServerOptions
 
@@ -103,12 +104,12 @@ class ObedientRuntime:
 class Service:
     """A running server, and what a test needs to see of it."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, page: Page | None = None) -> None:
         self.runtimes: dict[str, ObedientRuntime] = {}
         self.on_open: Callable[[str], None] = lambda session_id: None
         openai = Endpoint("openai-realtime", self._codec, subprotocols=("realtime",))
         gemini = Endpoint("gemini-live", self._gemini_codec, key_in_query=True, read_opening=self._opening)
-        self.server = Server(options, {PATH: openai, GEMINI_PATH: gemini}, self._runtime)
+        self.server = Server(options, {PATH: openai, GEMINI_PATH: gemini}, self._runtime, page=page)
         self.server.readiness.reason = None
         self.task: asyncio.Task[None] | None = None
 
@@ -191,7 +192,10 @@ def read_to_close() -> Callable[
 
 @pytest.fixture
 def make_service() -> Callable[..., Service]:
-    return lambda **options: Service(ServerOptions(**{"port": 0, **options}))
+    def make(page: Page | None = None, **options: Any) -> Service:
+        return Service(ServerOptions(**{"port": 0, **options}), page)
+
+    return make
 
 
 @pytest.fixture

@@ -101,6 +101,14 @@ async def test_readiness_says_why_not(start_service):
     assert (await service.request("GET /healthz HTTP/1.1\nHost: x"))[0] == 200
 
 
+@pytest.mark.parametrize(("keys", "required"), [((), False), (("secret",), True)])
+async def test_readiness_tells_whether_a_key_is_needed(start_service, keys, required):
+    service = await start_service(api_keys=keys)
+    _, _, body = await service.request("GET /readyz HTTP/1.1\nHost: x")
+    assert json.loads(body)["key_required"] is required
+    assert b"secret" not in body
+
+
 async def test_readiness_tells_when_every_session_is_in_use(start_service):
     service = await start_service(max_sessions=1)
     await service.open()

@@ -123,6 +123,12 @@ class TestSpokenTurn:
         stopped = driver.last(SpeechStopped).audio_end_ms
         assert heard.size == (stopped - started) * 16
 
+    def test_the_silence_that_ended_it_is_told(self):
+        driver = SessionDriver()
+        driver.speech(1_000)
+        driver.silence(2_000)
+        assert driver.last(SpeechStopped).silence_ms == 800
+
     def test_a_turn_that_sounds_unfinished_gets_a_long_silence(self):
         driver = SessionDriver()
         driver.speech(1_000)
@@ -767,6 +773,18 @@ class TestCamera:
         commands = kinds(driver.commands)
         assert commands.index(See) < commands.index(Hear)
         assert driver.last(See).item_id == driver.last(Hear).item_id
+
+    def test_the_client_is_told_which_frames_were_seen(self):
+        driver = SessionDriver()
+        driver.feed(CameraFrame(picture("a", 1_000), "scene_change"))
+        driver.feed(CameraFrame(picture("b", 2_000), "similar"), CameraFrame(picture("c", 3_000), "similar"))
+        driver.say_turn()
+        assert driver.last(ItemAdded).seen_ms == (1_000, 3_000)
+        driver.finish()
+        driver.feed(AddItem(message("and now?")))
+        assert driver.last(ItemAdded).seen_ms == ()
+        driver.feed(CameraFrame(picture("d", 4_000), "scene_change"), AddItem(message("what is this?")))
+        assert driver.last(ItemAdded).seen_ms == (4_000,)
 
     def test_the_same_frame_is_not_shown_twice(self):
         driver = SessionDriver()
