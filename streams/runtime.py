@@ -6,12 +6,11 @@ Independent of sockets: the server, the local session and embedders all drive th
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -19,6 +18,7 @@ from hearsight.streams.audio.echo import EchoGuard
 from hearsight.streams.audio.front_end import AudioFrontEnd
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings, Eye
+from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import (
     AddItem,
@@ -66,6 +66,7 @@ from hearsight.streams.events import (
     TranscriptionCompleted,
     TranscriptionFailed,
 )
+from hearsight.streams.ids import SeededIds
 from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.ports import Agent, EndOfTurn
 from hearsight.streams.session.session import Session
@@ -86,6 +87,17 @@ class Perception:
     end_of_turn: EndOfTurn | None
 
 
+NewSession: TypeAlias = Callable[[str, SessionConfig, SessionLimits, FrameStore, float], Session]
+"""Makes the session itself: of its id, what it starts with, and the time."""
+
+
+def new_session(
+    session_id: str, config: SessionConfig, limits: SessionLimits, frames: FrameStore, now: float
+) -> Session:
+    """A session that is not recorded."""
+    return Session(config, limits, frames, now, SeededIds())
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
     """What a session starts with."""
@@ -97,10 +109,8 @@ class RuntimeOptions:
     """Do not take the service's own voice, back from a speaker, for the user's."""
     log_transcripts: bool = False
     """Write what both sides said into the log."""
-
-
-def _random_id(prefix: str) -> str:
-    return f"{prefix}_{secrets.token_hex(10)}"
+    new_session: NewSession = new_session
+    """`Recordings.new_session` makes sessions that are recorded."""
 
 
 class SessionRuntime:
@@ -127,7 +137,9 @@ class SessionRuntime:
         self._log_transcripts = options.log_transcripts
         self._perception = perception
         self._eye = Eye(options.camera, clock)
-        self._session = Session(options.config, options.limits, self._eye.frames, clock(), _random_id)
+        self._session = options.new_session(
+            session_id, options.config, options.limits, self._eye.frames, clock()
+        )
         self._echo = EchoGuard() if options.echo_guard else None
         self._front_end = AudioFrontEnd(options.config.input_format, perception.vad)
         self._agent = agent.open(session_id, self)

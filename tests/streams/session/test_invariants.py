@@ -1,16 +1,18 @@
 """The session's promises, held against random interleavings on a virtual clock.
 
 `SessionDriver` checks the order of everything that is said after every event; the tests here add what needs
-a look back over the whole conversation. `FUZZ_EXAMPLES` raises the number of conversations.
+a look back over the whole conversation. `FUZZ_EXAMPLES` raises the number of conversations. What fails leaves
+a replay file behind, whose folder the failure names.
 """
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from session_driver import SessionDriver, is_contiguous, spoken
+from session_replays import given
 
 from hearsight.streams.events import (
     AddItem,
