@@ -161,14 +161,16 @@ def _read_plain(value: Any, kind: Any, media: MediaReader) -> Any:
         return media.data(value)
     if kind is float:  # an integer stays one, so that it is written again as it was
         return _expect(value, type(value) in (int, float), "a number")
-    return _expect(value, type(value) is kind, "nothing" if kind is NoneType else f"a value of type {kind.__name__}")
+    return _expect(
+        value, type(value) is kind, "nothing" if kind is NoneType else f"a value of type {kind.__name__}"
+    )
 
 
 def _read_union(value: Any, hints: tuple[Any, ...], media: MediaReader) -> Any:
     """The first type that fits; a dataclass fits by its name."""
     if value is None and NoneType in hints:
         return None
-    named = {hint.__name__: hint for hint in hints if is_dataclass(hint)}
+    named: dict[str, Any] = {cast(type, hint).__name__: hint for hint in hints if is_dataclass(hint)}
     if named and isinstance(value, dict) and TYPE in value:
         name = value[TYPE]
         _expect(name, isinstance(name, str) and name in named, "a known type here")

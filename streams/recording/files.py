@@ -34,7 +34,7 @@ EVENTS_FILE: Final = "events.jsonl"
 LINE_BYTES: Final = 512
 """What a line takes, about; counted before it is written."""
 SEAM_S: Final = 0.5
-"""Audio of the user that comes later than this after the last has a pause before it; less is the network's."""
+"""Audio of the user that comes later than this after the last comes after a pause; less is the network's."""
 
 _RATES: Final = {
     USER_TRACK: INPUT_RATE_HZ,

@@ -148,7 +148,8 @@ class Recording:
         return header
 
     def _read_line(self, number: int, line: Any) -> Line:
-        if isinstance(line, dict) and type(at_s := line.get("at")) in (int, float):
+        at_s = line.get("at") if isinstance(line, dict) else None
+        if isinstance(at_s, int | float) and not isinstance(at_s, bool):
             extra = line.keys() - {"at", "file", "start"}
             for kind in ("in", "out", "raised"):
                 if extra == {kind}:

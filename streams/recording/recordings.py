@@ -55,9 +55,7 @@ class Recordings:
         wall_clock: Date and time.
     """
 
-    def __init__(
-        self, options: RecordingOptions, wall_clock: Callable[[], datetime] = local_time
-    ) -> None:
+    def __init__(self, options: RecordingOptions, wall_clock: Callable[[], datetime] = local_time) -> None:
         self._options = options
         self._wall_clock = wall_clock
         self._opening = threading.Lock()

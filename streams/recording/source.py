@@ -132,7 +132,9 @@ class ZipSource:
             raise RecordingError(f"{self._path} is no recording: it should hold one {HEADER_FILE}.")
         for name in names:
             if not name.startswith(prefix) or not belongs(name.removeprefix(prefix)):
-                raise RecordingError(f"{self._path} holds '{name[:80]}', which does not belong in a recording.")
+                raise RecordingError(
+                    f"{self._path} holds '{name[:80]}', which does not belong in a recording."
+                )
         return {name.removeprefix(prefix): name for name in names}
 
     def names(self) -> list[str]:

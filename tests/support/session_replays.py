@@ -23,7 +23,9 @@ from hearsight.streams.recording.files import write_recording
 FOLDER = Path(__file__).parents[2] / ".hypothesis" / "replays"
 
 
-def given(*strategies: Any, folder: Path | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def given(
+    *strategies: Any, folder: Path | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """See above."""
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:

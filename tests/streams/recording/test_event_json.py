@@ -79,8 +79,10 @@ def same(left, right):
     if isinstance(left, tuple | list):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):
-        return isinstance(right, dict) and left.keys() == right.keys() and all(
-            same(left[key], right[key]) for key in left
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(same(left[key], right[key]) for key in left)
         )
     return type(left) is type(right) and left == right
 

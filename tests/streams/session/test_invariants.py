@@ -12,7 +12,7 @@ import os
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from session_driver import SessionDriver, is_contiguous, spoken
-from session_replays import given
+from session_replays import given, keep
 
 from hearsight.streams.events import (
     AddItem,
@@ -56,6 +56,8 @@ from hearsight.streams.events import (
     TruncateItem,
     TurnDetection,
 )
+from hearsight.streams.recording.reading import Recording
+from hearsight.streams.recording.replaying import replay
 from hearsight.streams.session.settings import SessionLimits
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
@@ -388,3 +390,13 @@ def test_close_is_final(detection, script, after):
     driver.feed(Close())
     assert (len(driver.outputs), len(driver.commands)) == (said, asked)
     assert driver.session.deadline() is None
+
+
+@settings(conversations, max_examples=max(40, EXAMPLES // 10))
+@given(st.sampled_from(sorted(DETECTION)), steps)
+def test_every_conversation_replays_as_it_was(tmp_path_factory, detection, script):
+    driver = played(detection, script)
+    with Recording(keep(driver, tmp_path_factory.getbasetemp() / "conversation")) as recording:
+        verdict = replay(recording)
+    assert verdict.divergence is None
+    assert (verdict.inputs, verdict.outputs) == (len(driver.journal.entries), len(driver.outputs))
