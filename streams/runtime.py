@@ -27,6 +27,7 @@ from hearsight.streams.events import (
     AudioChunk,
     AudioDelta,
     AudioFrame,
+    CameraFrame,
     CameraPicture,
     ClientEvent,
     Close,
@@ -175,6 +176,12 @@ class SessionRuntime:
                 self._feed(replace(event, input=tuple([await self._checked(item) for item in event.input])))
             case _:
                 self._feed(event)
+
+    def perceive(self, event: Input) -> None:
+        """Take an event as `receive` makes it of what a client sends; for whoever has perceived already."""
+        if isinstance(event, CameraFrame):
+            self._eye.newest = event.picture
+        self._feed(event)
 
     async def _hear(self, data: bytes) -> None:
         for at in range(0, len(data), MAX_CHUNK_BYTES):
