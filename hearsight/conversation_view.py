@@ -30,14 +30,14 @@ class Happening:
 
 def happenings(lines: Iterable[Line]) -> Iterator[Happening]:
     """What is worth telling of a recording."""
-    spoken: dict[str, float] = {}
+    spoken: dict[Any, float] = {}
     for line in lines:
         if line.kind == "raised":
             yield Happening(line.at_s, "", f"The session broke down: {line.value}")
         elif line.kind == "out" and isinstance(line.value, dict):
             output = line.value
-            if output.get(TYPE) == "SpeechStarted":
-                spoken[str(output.get("item_id"))] = line.at_s
+            if output.get(TYPE) in ("SpeechStarted", "ContentStarted"):
+                spoken[output.get("item_id")] = line.at_s
             told = _tell(output, line.at_s, spoken)
             if told is not None:
                 yield told
@@ -70,7 +70,7 @@ def summary(event: dict[str, Any]) -> str:
     return f"{event.get(TYPE, '?')} {', '.join(shown)}".rstrip()
 
 
-def _tell(output: dict[str, Any], at_s: float, spoken: dict[str, float]) -> Happening | None:
+def _tell(output: dict[str, Any], at_s: float, spoken: Mapping[Any, float]) -> Happening | None:
     match output:
         case {"type": "TranscriptionCompleted", "text": str(text), "item_id": str(item_id)}:
             return Happening(
@@ -81,8 +81,8 @@ def _tell(output: dict[str, Any], at_s: float, spoken: dict[str, float]) -> Happ
         case {"type": "ItemAdded", "item": dict(item)}:
             text = _typed(item)
             return Happening(at_s, "user", text) if text else None
-        case {"type": "ContentDone", "text": str(text)}:
-            return Happening(at_s, "assistant", text or "(nothing)")
+        case {"type": "ContentDone", "text": str(text), "item_id": item_id}:
+            return Happening(spoken.get(item_id, at_s), "assistant", text or "(nothing of it was heard)")
         case {"type": "OutputItemDone", "item": {"call": dict(call)} as item}:
             return Happening(at_s, "tool", _call(call, item))
         case {"type": "ResponseEnded", "status": str(status)} if status != "completed":

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from hearsight.config.settings import load_settings
-from hearsight.conversation_view import summary
+from hearsight.config.settings import Settings, load_settings
+from hearsight.conversation_view import happenings, summary, table
 from hearsight.startup import EXIT_FAILED, ConfigOption, PresetOption, readable_errors
 from hearsight.streams.recording.event_json import dumps
 from hearsight.streams.recording.model import Ending, Reason
@@ -31,18 +31,56 @@ RecordingPath = Annotated[
 
 
 def replay_command(
-    recording: RecordingPath, config: ConfigOption = None, preset: PresetOption = None
+    recording: RecordingPath,
+    script: Annotated[
+        Path | None,
+        typer.Option("--rerun", help="Run what the client did through the whole service, on this script."),
+    ] = None,
+    config: ConfigOption = None,
+    preset: PresetOption = None,
 ) -> None:
     """Feed a recording to a session again and compare what comes out with what was recorded.
 
-    Ends with status 1 where it differs.
+    Ends with status 1 where it differs. No model runs: what the models said is part of the recording. With
+    --rerun, the scripted engine answers instead, through the real graph and on a made-up clock.
     """
     console = Console(soft_wrap=True)
     with readable_errors(), Recording(locate(recording, config, preset)) as opened:
-        verdict = replay(opened)
-        show_verdict(verdict, opened.header.began_s, console)
-    if not verdict.same:
+        if script is None:
+            verdict = replay(opened)
+            show_verdict(verdict, opened.header.began_s, console)
+            same = verdict.same
+        else:
+            settings = load_settings(preset=preset, config_file=config).settings
+            same = _rerun(opened, script, settings, console)
+    if not same:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _rerun(recording: Recording, script: Path, settings: Settings, console: Console) -> bool:
+    from hearsight.agent.models.scripted import Script
+    from hearsight.rerun import first_difference, output_lines, rerun
+
+    entries = rerun(recording, Script.load(script), settings)
+    given = output_lines(recording.header, entries)
+    recorded = [line for line in recording.lines() if line.kind == "out"]
+    told, retold = list(happenings(recorded)), list(happenings(given))
+    console.print(table(retold, recording.header.began_s))
+    index = first_difference(recorded, given)
+    if index is None:
+        console.print(f"[bold green]The same:[/] {len(given):,} outputs, byte for byte.", highlight=False)
+        return True
+    if [(each.who, each.what) for each in told] == [(each.who, each.what) for each in retold]:
+        console.print(
+            "[green]The same conversation[/], though not to the byte: a rerun takes no time to think.",
+            highlight=False,
+        )
+        return True
+    console.print(f"[bold red]It comes out differently[/], from output {index + 1:,} on:", highlight=False)
+    for name, lines in (("recorded", recorded), ("rerun", given)):
+        shown = [f"{line.at_s - recording.header.began_s:.3f} s {dumps(line.value)}" for line in lines]
+        console.print(Text.assemble((f"{name:<10}", "bold"), _cut((shown[index:] or ["(nothing more)"])[0])))
+    return False
 
 
 def locate(recording: Path, config: Path | None, preset: str | None) -> Path:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Final, cast
 
 from hearsight.agent.agent import HearsightAgent
@@ -40,8 +41,10 @@ from hearsight.streams.events import (
     SessionConfig,
     TruncateItem,
 )
+from hearsight.streams.recording.event_json import dumps, to_json
+from hearsight.streams.recording.media import Digests
 from hearsight.streams.recording.model import Entry, Header
-from hearsight.streams.recording.reading import Recording
+from hearsight.streams.recording.reading import Line, Recording
 from hearsight.streams.recording.recorder import RecordedSession
 from hearsight.streams.runtime import Perception, SessionRuntime
 from hearsight.streams.session.session import Session
@@ -99,6 +102,23 @@ class RecordedEndOfTurn:
     async def probability(self, samples: Samples) -> float:
         """The next of them; where it was not asked then, the turn does not sound finished."""
         return self._probabilities.popleft() if self._probabilities else 0.0
+
+
+def output_lines(header: Header, entries: list[Entry]) -> list[Line]:
+    """What a rerun gave, as a recording holds it."""
+    digests = Digests(header.keeps)
+    given = [(entry.at_s, output) for entry in entries for output in entry.outputs]
+    return [
+        Line(number, at_s, "out", to_json(output, digests)) for number, (at_s, output) in enumerate(given, 1)
+    ]
+
+
+def first_difference(recorded: list[Line], rerun: list[Line]) -> int | None:
+    """Index of the first output whose bytes differ; None where none does. When they came is not compared."""
+    for index, (one, other) in enumerate(zip_longest(recorded, rerun)):
+        if one is None or other is None or dumps(one.value) != dumps(other.value):
+            return index
+    return None
 
 
 def rerun(recording: Recording, script: Script, settings: Settings) -> list[Entry]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,18 @@ from hearsight.config.errors import RecordingError
 from hearsight.streams.recording.files import EVENTS_FILE, HEADER_FILE
 from hearsight.streams.recording.media import FRAME_NAME, TRACKS
 
+DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
+"""What reading a damaged .zip may raise; zipfile does not gather them under one name."""
 FILES: Final = (HEADER_FILE, EVENTS_FILE, *TRACKS)
 _PREFIX: Final = re.compile(r"([A-Za-z0-9][\w.-]*/)?")
 MAX_ENTRIES: Final = 200_000
@@ -57,7 +71,7 @@ def readable(path: Path, name: str) -> Iterator[None]:
         raise RecordingError(f"{path} holds no {name}.") from error
     except OSError as error:
         raise RecordingError(f"{name} in {path} cannot be read: {error.strerror or error}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise RecordingError(f"{name} in {path} is damaged: {error}.") from error
 
 
@@ -113,7 +127,7 @@ class ZipSource:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, *DAMAGE) as error:
             raise RecordingError(f"{path} is neither a folder nor a .zip with a recording.") from error
         try:
             self._names = self._checked(self._zip.infolist())

@@ -12,20 +12,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.scripted import Script, ScriptedEngine, Step
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.compose import agent_settings, runtime_options
 from hearsight.config.settings import Settings, load_settings
+from hearsight.recordings_command import export_to
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.events import Samples
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
+from hearsight.streams.recording.files import write_recording
 from hearsight.streams.recording.model import MEDIA, VERSION, Entry, Header, Medium
+from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.recorder import RecordedSession
 from hearsight.streams.runtime import Perception, SessionRuntime
 from hearsight.tools.builtin import built_in_registry
@@ -34,6 +39,7 @@ from hearsight.virtual_loop import run_virtually, sleep_until
 from hearsight.wav import read_wav
 
 DATA = Path(__file__).parents[1] / "data"
+REPLAYS = DATA / "replays"
 BEGAN = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 BEGAN_S = 1_000.0
 RATE_HZ = 24_000
@@ -216,5 +222,23 @@ def scenes() -> list[Scene]:
                 (7.9, {"type": "input_image_buffer.append", "image": picture("cat")}),
             ],
             lasts_s=14.0,
+            keeps=("pictures",),
         ),
     ]
+
+
+def keep(scene: Scene, silero: SileroModel, target: Path) -> None:
+    """Play a scene and keep it as one .zip."""
+    played = play(scene, silero)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / scene.name
+        write_recording(path, played.header, played.entries)
+        target.unlink(missing_ok=True)
+        with Recording(path) as recording:
+            export_to(recording, target)
+
+
+if __name__ == "__main__":
+    model = Path(platformdirs.user_cache_dir("hearsight")) / "models" / "silero-vad" / "silero_vad.onnx"
+    for each in scenes():
+        keep(each, SileroModel(model), REPLAYS / f"{each.name}.zip")
