@@ -146,13 +146,13 @@ def _named(recording: Path, folder: Path) -> Path:
 def _began(path: Path) -> tuple[str, str]:
     try:
         with Recording(path) as recording:
-            return recording.header.began, recording.header.engine
+            return recording.header.began[:16].replace("T", " "), recording.header.engine
     except RecordingError:
         return "[red]damaged[/]", ""
 
 
 def _state(found: Found) -> str:
-    return "[green]ended[/]" if found.ended else "[yellow]being written, or cut off[/]"
+    return "[green]ended[/]" if found.ended else "[yellow]running or cut off[/]"
 
 
 def _size(size: int) -> str:

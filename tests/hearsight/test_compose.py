@@ -1,11 +1,18 @@
 """Every setting reaches its place, and what is opened is closed again."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hearsight.compose import agent_settings, open_service, runtime_options, server_options
+from hearsight.compose import (
+    agent_settings,
+    open_service,
+    recording_options,
+    runtime_options,
+    server_options,
+)
 from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
@@ -60,7 +67,16 @@ PLACES = {
 }
 """By key: another value than the default, and where it shows."""
 
+PLACES |= {
+    "recording.folder": (Path("/somewhere"), {"recording.folder": Path("/somewhere")}),
+    "recording.keep": (["audio"], {"recording.keeps": ("audio",)}),
+    "recording.max_session_bytes": (2_000_000, {"recording.max_session_bytes": 2_000_000}),
+    "recording.max_total_bytes": (2**33, {"recording.max_total_bytes": 2**33}),
+    "recording.max_age_days": (2.0, {"recording.max_age_s": 172_800.0}),
+}
+
 ELSEWHERE = {
+    "recording.enabled",
     "assistant.language",
     *("tools.enabled", "tools.mcp", "tools.memory_path", "tools.timeout_s"),
 }
@@ -73,6 +89,7 @@ def composed(settings: Settings) -> dict[str, object]:
     parts = {
         "agent": asdict(agent_settings(settings)),
         "runtime": asdict(runtime_options(settings)),
+        "recording": asdict(recording_options(settings)),
         "server": {field.name: getattr(server, field.name) for field in fields(ServerOptions)},
     }
     return dict(flat("", parts))
