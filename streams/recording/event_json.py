@@ -219,15 +219,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def media_bytes(value: Any) -> int:
-    """Size of the audio and pictures in an event."""
+def payload_bytes(value: Any) -> int:
+    """About what the audio, the pictures and the texts in an event take."""
     match value:
         case np.ndarray():
             return value.nbytes
-        case bytes():
+        case bytes() | str():
             return len(value)
-        case tuple():
-            return sum(map(media_bytes, value))
+        case tuple() | list():
+            return sum(map(payload_bytes, value))
+        case dict():
+            return sum(map(payload_bytes, (*value.keys(), *value.values())))
     if is_dataclass(value):
-        return sum(media_bytes(getattr(value, field.name)) for field in fields(value))
+        return sum(payload_bytes(getattr(value, field.name)) for field in fields(value))
     return 0

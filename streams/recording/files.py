@@ -17,7 +17,7 @@ from hearsight.streams.events import (
     ResponseEnded,
     Samples,
 )
-from hearsight.streams.recording.event_json import dumps, media_bytes, to_json
+from hearsight.streams.recording.event_json import dumps, payload_bytes, to_json
 from hearsight.streams.recording.media import (
     ASSISTANT_TRACK,
     ATTACHED_TRACK,
@@ -49,9 +49,9 @@ class RecordingFull(Exception):
 
 
 def entry_bytes(entry: Entry) -> int:
-    """About what an entry takes in memory and on the disk."""
+    """About what an entry takes, in memory and on the disk."""
     lines = LINE_BYTES * (1 + len(entry.outputs))
-    return lines + media_bytes(entry.event) + sum(map(media_bytes, entry.outputs))
+    return lines + payload_bytes(entry.event) + sum(map(payload_bytes, entry.outputs))
 
 
 class RecordingFiles:

@@ -11,6 +11,7 @@ from recording_parts import recording
 from typer.testing import CliRunner
 
 from hearsight.cli import app
+from hearsight.streams.recording.event_json import dumps
 from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.replaying import replay
 

@@ -18,6 +18,8 @@ from hearsight.streams.events import (
     AudioContent,
     AudioFrame,
     Close,
+    ConfigureSession,
+    FunctionTool,
     Input,
     Item,
     Output,
@@ -32,8 +34,8 @@ from hearsight.streams.recording.event_json import (
     dumps,
     from_json,
     input_from_json,
-    media_bytes,
     output_from_json,
+    payload_bytes,
     to_json,
 )
 
@@ -202,13 +204,16 @@ def test_what_no_event_holds_is_not_written():
         to_json(Strange({1}), Shelf())
 
 
-def test_media_are_counted_wherever_they_are():
+def test_payloads_are_counted_wherever_they_are():
     audio = np.zeros(10, np.int16)
     spoken = Item("i", "message", content=(AudioContent(samples=audio), AudioContent()))
-    assert media_bytes(AudioFrame(audio, 0.5)) == 20
-    assert media_bytes(AddItem(spoken)) == 20
-    assert media_bytes(AnswerSpeech(1, "i", "Hello.", audio, (WordTiming("Hello.", 0, 1),))) == 20
-    assert media_bytes(Close()) == media_bytes(TextDelta("r", "i", 0, "text", "x" * 99)) == 0
+    assert payload_bytes(AudioFrame(audio, 0.5)) == 20
+    assert 20 < payload_bytes(AddItem(spoken)) < 60
+    assert payload_bytes(AnswerSpeech(1, "i", "Hello.", audio, (WordTiming("Hello.", 0, 1),))) == 33
+    assert payload_bytes(TextDelta("r", "i", 0, "text", "x" * 990)) == 996
+    tool = FunctionTool("t", "d", {"type": "object", "required": ["x" * 500]})
+    assert payload_bytes(ConfigureSession(SessionConfig(tools=(tool,)))) > 500
+    assert payload_bytes(Close()) == 0
 
 
 def test_a_turn_detection_that_is_off_is_not_one_that_is_left_out():
