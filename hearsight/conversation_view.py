@@ -36,8 +36,8 @@ def happenings(lines: Iterable[Line]) -> Iterator[Happening]:
             yield Happening(line.at_s, "", f"The session broke down: {line.value}")
         elif line.kind == "out" and isinstance(line.value, dict):
             output = line.value
-            if output.get(TYPE) in ("SpeechStarted", "ContentStarted"):
-                spoken[output.get("item_id")] = line.at_s
+            if output.get(TYPE) in ("SpeechStarted", "AudioCommitted", "ContentStarted"):
+                spoken.setdefault(output.get("item_id"), line.at_s)
             told = _tell(output, line.at_s, spoken)
             if told is not None:
                 yield told

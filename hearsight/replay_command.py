@@ -79,7 +79,7 @@ def _rerun(recording: Recording, script: Path, settings: Settings, console: Cons
     console.print(f"[bold red]It comes out differently[/], from output {index + 1:,} on:", highlight=False)
     for name, lines in (("recorded", recorded), ("rerun", given)):
         shown = [f"{line.at_s - recording.header.began_s:.3f} s {dumps(line.value)}" for line in lines]
-        console.print(Text.assemble((f"{name:<10}", "bold"), _cut((shown[index:] or ["(nothing more)"])[0])))
+        console.print(Text.assemble((f"{name:<10}", "bold"), _cut((shown[index:] or ["(nothing)"])[0])))
     return False
 
 
@@ -129,7 +129,7 @@ def _show_divergence(divergence: Divergence, began_s: float, console: Console) -
     for line in (*divergence.before, divergence.cause):
         console.print(_line(line, began_s))
     console.print()
-    nothing = "(nothing more)"
+    nothing = "(nothing)"
     console.print(Text.assemble(("recorded  ", "bold"), _cut(divergence.recorded or nothing)))
     console.print(Text.assemble(("replayed  ", "bold"), _cut(divergence.replayed or nothing)))
 

@@ -60,7 +60,6 @@ OF_THE_CLIENT: Final = (
     CancelResponse,
     ClearAudio,
     ClearOutput,
-    Close,
     CommitAudio,
     ConfigureSession,
     CreateResponse,
@@ -70,7 +69,7 @@ OF_THE_CLIENT: Final = (
     RetrieveItem,
     TruncateItem,
 )
-"""Inputs that a client causes; all others are answers of the service to itself, which come anew."""
+"""Inputs that a client causes, besides its leaving; all others the service causes itself, and will again."""
 GRACE_S: Final = 120.0
 """Time that an answer gets to end in, where the recording does not say when the client left."""
 
@@ -178,10 +177,15 @@ async def _run(
     runtime = SessionRuntime("rerun", agent, perception, options, loop.time)
     life = asyncio.create_task(runtime.run())
     for at_s, event in inputs:
+        if isinstance(event, Close):
+            await sleep_until(at_s)
+            await runtime.close(event.reason)
+            break
         if isinstance(event, OF_THE_CLIENT):
             await sleep_until(at_s)
             runtime.perceive(event)
-    await sleep_until(loop.time() if life.done() else loop.time() + GRACE_S)
-    await runtime.close()
+    else:
+        await sleep_until(loop.time() + GRACE_S)
+        await runtime.close()
     await life
     await agent.aclose()

@@ -27,7 +27,7 @@ from hearsight.streams.recording.media import (
     Places,
 )
 from hearsight.streams.recording.model import Ending, Entry, Header
-from hearsight.streams.recording.tracks import Track
+from hearsight.streams.recording.tracks import RecordingFull, Track
 
 HEADER_FILE: Final = "session.json"
 EVENTS_FILE: Final = "events.jsonl"
@@ -42,10 +42,6 @@ _RATES: Final = {
     ASSISTANT_TRACK: OUTPUT_RATE_HZ,
     VOICE_TRACK: OUTPUT_RATE_HZ,
 }
-
-
-class RecordingFull(Exception):
-    """The recording is as large as it may be; nothing of this entry was written."""
 
 
 def entry_bytes(entry: Entry) -> int:

@@ -71,8 +71,7 @@ class Recording:
 
     def close(self) -> None:
         """Close all files."""
-        for file, track in self._tracks.values():
-            track.close()
+        for file, _ in self._tracks.values():
             file.close()
         self._source.close()
 

@@ -18,8 +18,9 @@ import structlog
 from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.events import Input, Output
 from hearsight.streams.ids import SeededIds
-from hearsight.streams.recording.files import RecordingFiles, RecordingFull, entry_bytes
+from hearsight.streams.recording.files import RecordingFiles, entry_bytes
 from hearsight.streams.recording.model import Ending, Entry, Header, Reason
+from hearsight.streams.recording.tracks import RecordingFull
 from hearsight.streams.session.session import Session
 
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -175,7 +176,7 @@ class Recorder:
         try:
             files.write(entry)
         except RecordingFull:
-            self._break("full", "it is as large as `recording.max_session_bytes` lets it be")
+            self._break("full", "it is as large as `recording.max_session_bytes`, or a WAV file, lets it be")
             self._lost_after_queue += _messages(entry)
         except OSError as error:
             self._break("failed", _reason(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import wave
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -11,14 +10,15 @@ import numpy as np
 
 from hearsight.streams.events import Samples
 
-HEADER_BYTES: Final = 44
+_HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
+HEADER_BYTES: Final = _HEADER.size
 MAX_BYTES: Final = 2**32 - 2**16
 """What a WAV file can hold; its sizes are numbers of 32 bits."""
 _REFRESH_S: Final = 1
 
 
-class TrackFull(OSError):
-    """The track is as long as a WAV file can be."""
+class RecordingFull(Exception):
+    """There is no room for more: the recording is as large as it may be, or a track as long as WAV can hold."""
 
 
 class Track:
@@ -45,12 +45,16 @@ class Track:
 
         Returns:
             The position of the first sample.
+
+        Raises:
+            RecordingFull: They would lie further along than a WAV file can be long.
         """
         start = max(at, self.end)
         if HEADER_BYTES + 2 * (start + samples.size) > MAX_BYTES:
-            raise TrackFull
+            raise RecordingFull
         self._file.seek(HEADER_BYTES + 2 * start)
         self._file.write(np.ascontiguousarray(samples, "<i2").data)
+        self._file.flush()  # before any line that tells of it
         self.end = start + samples.size
         if self.end - self._told >= _REFRESH_S * self._rate_hz:
             self._tell()
@@ -76,8 +80,7 @@ class Track:
         size = 2 * self.end
         self._file.seek(0)
         self._file.write(
-            struct.pack(
-                "<4sI4s4sIHHIIHH4sI",
+            _HEADER.pack(
                 *(b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", 16, 1, 1),
                 *(self._rate_hz, 2 * self._rate_hz, 2, 16, b"data", size),
             )
@@ -87,21 +90,24 @@ class Track:
 
 
 class TrackReader:
-    """Reads a track, as a rule from its beginning to its end.
+    """Reads a track, as a rule from its beginning to its end, and past what its header tells of.
 
     Args:
-        file: A WAV file, seekable.
+        file: What a `Track` wrote; seekable.
 
     Raises:
-        ValueError: It is no WAV file of int16 mono.
+        ValueError: It was written by something else.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        try:
-            self._wave = wave.open(file)
-        except (wave.Error, EOFError, RuntimeError) as error:
-            raise ValueError("it is no WAV file") from error
-        if (self._wave.getnchannels(), self._wave.getsampwidth()) != (1, 2):
+        self._file = file
+        head = file.read(HEADER_BYTES)
+        if len(head) != HEADER_BYTES:
+            raise ValueError("it is no WAV file")
+        riff, _, wave, fmt, *numbers, data, _ = _HEADER.unpack(head)
+        if (riff, wave, fmt, data) != (b"RIFF", b"WAVE", b"fmt ", b"data"):
+            raise ValueError("it is no WAV file of a recording")
+        if numbers[:3] != [16, 1, 1] or numbers[-2:] != [2, 16]:
             raise ValueError("it is not mono in 16 bits")
 
     def read(self, start: int, count: int) -> Samples:
@@ -110,14 +116,8 @@ class TrackReader:
         Raises:
             ValueError: It does not reach so far.
         """
-        if start + count > self._wave.getnframes():
-            raise ValueError("it ends before that")
-        self._wave.setpos(start)
-        data = self._wave.readframes(count)
+        self._file.seek(HEADER_BYTES + 2 * start)
+        data = self._file.read(2 * count)
         if len(data) != 2 * count:
-            raise ValueError("it is cut off")
+            raise ValueError("it ends before that")
         return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
-
-    def close(self) -> None:
-        """Close it."""
-        self._wave.close()

@@ -88,13 +88,20 @@ def test_words_stand_where_they_began():
         happenings(
             [
                 out("SpeechStarted", 1.0, item_id="i"),
+                out("AudioCommitted", 2.0, item_id="i"),
+                out("AudioCommitted", 2.5, item_id="pushed to talk"),
                 out("ContentStarted", 3.0, item_id="a"),
                 out("TranscriptionCompleted", 4.0, item_id="i", text="Hello."),
+                out("TranscriptionCompleted", 5.0, item_id="pushed to talk", text="You?"),
                 out("ContentDone", 6.0, item_id="a", text="Hi."),
             ]
         )
     )
-    assert [(each.at_s - BEGAN_S, each.what) for each in found] == [(1.0, "Hello."), (3.0, "Hi.")]
+    assert [(each.at_s - BEGAN_S, each.what) for each in found] == [
+        (1.0, "Hello."),
+        (2.5, "You?"),
+        (3.0, "Hi."),
+    ]
 
 
 def test_the_table_is_in_order_and_no_markup_of_theirs_counts():

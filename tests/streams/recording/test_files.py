@@ -12,9 +12,10 @@ from recording_parts import BEGAN_S, JPEG, entries, header, noise, recording, sa
 
 from hearsight.streams.camera.decode import content_key
 from hearsight.streams.events import AudioDelta, AudioFrame, OutputCleared, ResponseEnded
-from hearsight.streams.recording.files import RecordingFiles, RecordingFull, entry_bytes, write_recording
+from hearsight.streams.recording.files import RecordingFiles, entry_bytes, write_recording
 from hearsight.streams.recording.media import digest
 from hearsight.streams.recording.model import Ending, Entry
+from hearsight.streams.recording.tracks import RecordingFull
 
 
 def lines(folder):

@@ -11,6 +11,7 @@ from recording_parts import BEGAN_S, conversation, entries, header
 
 from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.events import Announce, Close, DeleteItem
+from hearsight.streams.recording import tracks
 from hearsight.streams.recording.files import RecordingFiles, entry_bytes
 from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.recorder import RecordedSession, Recorder
@@ -153,6 +154,26 @@ def test_after_an_overflow_nothing_more_is_written_though_there_would_be_room(tm
     assert [type(event) for event in written] == [type(entry.event) for entry in taken[:4]]
 
 
+def test_what_a_process_leaves_behind_that_is_killed_replays(tmp_path):
+    idle = threading.Event()
+
+    class Watched(RecordingFiles):
+        def flush(self):
+            super().flush()
+            idle.set()
+
+    recorder = Recorder(lambda: Watched(tmp_path / "r", header(), PLENTY), lambda why: None)
+    for entry in entries():
+        recorder.write(entry)
+    recorder.start()
+    assert idle.wait(10)
+    with Recording(tmp_path / "r") as recording:
+        verdict = replay(recording)
+    assert verdict.same and verdict.inputs == len(entries()) and verdict.ending is None
+    recorder.close()
+    assert recorder.join(10)
+
+
 def test_a_recording_as_large_as_it_may_be_says_so(tmp_path):
     taken = entries()
     told = Told(lambda: RecordingFiles(tmp_path / "r", header(), sum(map(entry_bytes, taken[:5]))))
@@ -161,7 +182,7 @@ def test_a_recording_as_large_as_it_may_be_says_so(tmp_path):
     told.finish()
     ending = last_line(tmp_path / "r")
     assert ending["reason"] == "full" and ending["lost"] == sum(1 + len(entry.outputs) for entry in taken[5:])
-    assert told.reasons == ["it is as large as `recording.max_session_bytes` lets it be"]
+    assert told.reasons == ["it is as large as `recording.max_session_bytes`, or a WAV file, lets it be"]
 
 
 def test_a_folder_that_cannot_be_written_costs_the_recording_only(tmp_path):
@@ -171,6 +192,18 @@ def test_a_folder_that_cannot_be_written_costs_the_recording_only(tmp_path):
         told.recorder.write(entry)
     told.finish()
     assert told.reasons == ["not a directory"]
+
+
+def test_a_session_longer_than_a_wav_file_can_be_is_recorded_up_to_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracks, "MAX_BYTES", 44 + 2 * 512 * 10)
+    told = Told(lambda: RecordingFiles(tmp_path / "r", header(), PLENTY))
+    for entry in entries():
+        told.recorder.write(entry)
+    told.finish()
+    assert last_line(tmp_path / "r")["reason"] == "full"
+    with Recording(tmp_path / "r") as recording:
+        verdict = replay(recording)
+    assert verdict.same and verdict.inputs == 11
 
 
 @pytest.mark.parametrize("fails_at", [0, 7])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.streams.recording import tracks
-from hearsight.streams.recording.tracks import Track, TrackFull, TrackReader
+from hearsight.streams.recording.tracks import RecordingFull, Track, TrackReader
 
 
 def ramp(count, start=1):
@@ -81,9 +81,9 @@ def test_no_file_is_overwritten(tmp_path, track):
 def test_it_ends_where_a_wav_file_must(track, monkeypatch):
     monkeypatch.setattr(tracks, "MAX_BYTES", 1_000)
     track.append(ramp(400))
-    with pytest.raises(TrackFull):
+    with pytest.raises(RecordingFull):
         track.append(ramp(400))
-    with pytest.raises(TrackFull):
+    with pytest.raises(RecordingFull):
         track.append(ramp(1), at=2**31)
 
 
@@ -101,7 +101,6 @@ def test_every_piece_is_where_it_was_said_to_be(tmp_path_factory, pieces, data):
             assert np.array_equal(reader.read(start, samples.size), samples)
         with pytest.raises(ValueError, match="ends before that"):
             reader.read(track.end, 1)
-        reader.close()
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"not audio at all, but long enough to have been" * 3])
@@ -109,6 +108,13 @@ def test_what_is_no_wav_file_is_refused(tmp_path, data):
     (tmp_path / "x.wav").write_bytes(data)
     with (tmp_path / "x.wav").open("rb") as file, pytest.raises(ValueError, match="it is no WAV file"):
         TrackReader(file)
+
+
+def test_the_last_second_of_a_process_that_died_is_read_too(tmp_path, track):
+    track.append(ramp(20_000))
+    track.append(ramp(100, 7))
+    with (tmp_path / "t.wav").open("rb") as file:
+        assert np.array_equal(TrackReader(file).read(20_000, 100), ramp(100, 7))
 
 
 def test_stereo_is_refused(tmp_path):
