@@ -111,7 +111,8 @@ def show_verdict(verdict: Verdict, began_s: float, console: Console) -> None:
         began_s: The session's clock when it began.
         console: Where to print.
     """
-    extent = f"{verdict.inputs:,} inputs and {verdict.outputs:,} outputs in {verdict.duration_s:.1f} s"
+    counts = f"{_counted(verdict.inputs, 'input')} and {_counted(verdict.outputs, 'output')}"
+    extent = f"{counts} in {verdict.duration_s:.1f} s"
     if verdict.divergence is None:
         console.print(f"[bold green]The same:[/] {extent}, byte for byte.", highlight=False)
         if verdict.raised is not None:
@@ -132,6 +133,10 @@ def _show_divergence(divergence: Divergence, began_s: float, console: Console) -
     nothing = "(nothing)"
     console.print(Text.assemble(("recorded  ", "bold"), _cut(divergence.recorded or nothing)))
     console.print(Text.assemble(("replayed  ", "bold"), _cut(divergence.replayed or nothing)))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _line(line: Line, began_s: float) -> Text:

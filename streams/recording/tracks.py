@@ -18,7 +18,7 @@ _REFRESH_S: Final = 1
 
 
 class RecordingFull(Exception):
-    """There is no room for more: the recording is as large as it may be, or a track as long as WAV can hold."""
+    """There is no room for more: the recording is as large as it may be, or a track as long as it can be."""
 
 
 class Track:
