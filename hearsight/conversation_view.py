@@ -30,14 +30,14 @@ class Happening:
 
 def happenings(lines: Iterable[Line]) -> Iterator[Happening]:
     """What is worth telling of a recording."""
-    spoken: dict[Any, float] = {}
+    spoken: dict[str, float] = {}
     for line in lines:
         if line.kind == "raised":
             yield Happening(line.at_s, "", f"The session broke down: {line.value}")
-        elif line.kind == "out" and isinstance(line.value, dict):
+        elif line.kind == "out":
             output = line.value
             if output.get(TYPE) in ("SpeechStarted", "AudioCommitted", "ContentStarted"):
-                spoken.setdefault(output.get("item_id"), line.at_s)
+                spoken.setdefault(str(output.get("item_id")), line.at_s)
             told = _tell(output, line.at_s, spoken)
             if told is not None:
                 yield told
@@ -70,11 +70,11 @@ def summary(event: dict[str, Any]) -> str:
     return f"{event.get(TYPE, '?')} {', '.join(shown)}".rstrip()
 
 
-def _tell(output: dict[str, Any], at_s: float, spoken: Mapping[Any, float]) -> Happening | None:
+def _tell(output: dict[str, Any], at_s: float, spoken: Mapping[str, float]) -> Happening | None:
     match output:
         case {"type": "TranscriptionCompleted", "text": str(text), "item_id": str(item_id)}:
             return Happening(
-                spoken.get(item_id, at_s), "user", text or "(nothing that could be written down)"
+                spoken.get(str(item_id), at_s), "user", text or "(nothing that could be written down)"
             )
         case {"type": "TranscriptionError", "message": message}:
             return Happening(at_s, "", f"What the user said could not be written down: {message}")
@@ -82,7 +82,7 @@ def _tell(output: dict[str, Any], at_s: float, spoken: Mapping[Any, float]) -> H
             text = _typed(item)
             return Happening(at_s, "user", text) if text else None
         case {"type": "ContentDone", "text": str(text), "item_id": item_id}:
-            return Happening(spoken.get(item_id, at_s), "assistant", text or "(nothing of it was heard)")
+            return Happening(spoken.get(str(item_id), at_s), "assistant", text or "(nothing of it was heard)")
         case {"type": "OutputItemDone", "item": {"call": dict(call)} as item}:
             return Happening(at_s, "tool", _call(call, item))
         case {"type": "ResponseEnded", "status": str(status)} if status != "completed":
@@ -109,7 +109,8 @@ def _typed(item: Mapping[Any, Any]) -> str:
     if item.get("kind") == "function_call_output":
         return f"(result of a tool) {item.get('output', '')}"
     parts = []
-    for part in item.get("content", []):
+    content = item.get("content")
+    for part in content if isinstance(content, list) else ():
         match part:
             case {"type": "TextContent", "text": str(text)}:
                 parts.append(text)

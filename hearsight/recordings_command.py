@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def export(
 ) -> None:
     """Write one .zip that holds a recording: what to attach to a report."""
     with readable_errors():
-        path = locate(recording, config, preset)
+        path = locate(recording, config, preset).resolve()
         target = to or Path(f"{path.name.removesuffix('.zip')}.zip")
         with Recording(path) as opened, _writing(target):
             export_to(opened, target)
@@ -106,7 +107,7 @@ def export_to(recording: Recording, target: Path) -> None:
         OSError: It cannot be written.
         RecordingError: A file of the recording cannot be read.
     """
-    name = recording.path.name.removesuffix(".zip")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", recording.path.name.removesuffix(".zip")).strip("-") or "recording"
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for file_name, content in recording.files():
             with archive.open(f"{name}/{file_name}", "w", force_zip64=True) as copy:

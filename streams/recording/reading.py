@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Literal, Self, TypeAlias, cast
 
 from hearsight.config.errors import RecordingError
 from hearsight.streams.events import Input, Samples
@@ -20,6 +20,10 @@ from hearsight.streams.recording.tracks import TrackReader
 
 MAX_HEADER_BYTES: Final = 4 * 1024 * 1024
 MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+MAX_TIME_S: Final = 1e12
+
+Kind: TypeAlias = Literal["in", "out", "raised"]
+_SHAPES: Final[dict[Kind, type]] = {"in": dict, "out": dict, "raised": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,9 @@ class Line:
     """From 1."""
     at_s: float
     """On the session's clock."""
-    kind: Literal["in", "out", "raised"]
+    kind: Kind
     value: Any
-    """The event as JSON; for ``raised`` a text."""
+    """The event as JSON, an object; for ``raised`` a text."""
 
 
 class Recording:
@@ -89,7 +93,7 @@ class Recording:
                 number, whole = number + 1, text.endswith(b"\n")
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
                     if not whole or not self._next_line(file):
                         return
                     raise self._damaged(number, "it is not JSON") from None
@@ -142,17 +146,18 @@ class Recording:
                     f"{VERSION}): update it."
                 )
             header: Header = from_json(value, Header, self._media)
+            if not _is_time(header.began_s):
+                raise MalformedEvent(f"it began at {header.began_s!r}")
         except (ValueError, RecursionError) as error:
             raise RecordingError(f"{HEADER_FILE} in {self.path} is damaged: {error}.") from error
         return header
 
     def _read_line(self, number: int, line: Any) -> Line:
-        at_s = line.get("at") if isinstance(line, dict) else None
-        if isinstance(at_s, int | float) and not isinstance(at_s, bool):
+        if isinstance(line, dict) and _is_time(at_s := line.get("at")):
             extra = line.keys() - {"at", "file", "start"}
-            for kind in ("in", "out", "raised"):
-                if extra == {kind}:
-                    return Line(number, at_s, kind, line[kind])
+            for kind, shape in _SHAPES.items():
+                if extra == {kind} and isinstance(line[kind], shape):
+                    return Line(number, cast(float, at_s), kind, line[kind])
         raise self._damaged(number, "it is neither an input nor an output")
 
     def _read_ending(self, number: int, value: Any) -> Ending:
@@ -171,3 +176,7 @@ class Recording:
 
     def _damaged(self, number: int, why: str) -> RecordingError:
         return RecordingError(f"Line {number} of {EVENTS_FILE} in {self.path} cannot be read: {why}.")
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < MAX_TIME_S

@@ -9,7 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hearsight.streams.recording.event_json import dumps, to_json
+from hearsight.config.errors import RecordingError
+from hearsight.streams.recording.event_json import TYPE, dumps, to_json
 from hearsight.streams.recording.media import Digests
 from hearsight.streams.recording.model import Ending
 from hearsight.streams.recording.reading import Line, Recording
@@ -58,7 +59,11 @@ class Verdict:
 class _Replay:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._session = recording.header.new_session()
+        try:
+            self._session = recording.header.new_session()
+        except (ValueError, ArithmeticError, MemoryError) as error:
+            why = describe(error)
+            raise RecordingError(f"No session can begin as {recording.path} says: {why}.") from error
         self._digests = Digests(recording.header.keeps)
         self._before: deque[Line] = deque(maxlen=CONTEXT)
         self._cause: Line | None = None
@@ -107,7 +112,7 @@ class _Replay:
         self._remember(line)
 
     def _remember(self, line: Line) -> None:
-        if line.kind == "raised" or line.value.get("type") not in ("AudioFrame", "AudioDelta"):
+        if line.kind == "raised" or line.value.get(TYPE) not in ("AudioFrame", "AudioDelta"):
             self._before.append(line)
 
     def _divergence(self, number: int, recorded: str | None, replayed: str | None) -> Divergence:

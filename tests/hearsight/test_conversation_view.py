@@ -64,7 +64,8 @@ def test_what_happened_is_told_in_a_line(line, who, what):
         out("OutputItemDone", item={"kind": "message"}),
         out("ItemAdded", item={"content": [{"type": "AudioContent", "duration_ms": 5}]}),
         Line(1, BEGAN_S, "in", {"type": "Refused", "message": "not an output"}),
-        Line(1, BEGAN_S, "out", "nonsense"),
+        out("ItemAdded", item={"content": 7}),
+        out(["nonsense"]),
     ],
 )
 def test_what_is_not_worth_telling_is_left_out(line):

@@ -111,6 +111,20 @@ def test_an_export_overwrites_nothing_and_leaves_nothing_half_done(folder, tmp_p
     assert not (tmp_path / "b.zip").exists()
 
 
+@pytest.mark.parametrize("name", ["my talk", ".hidden", "Gespräch", "--", "a.b_c"])
+def test_an_export_replays_whatever_its_name(folder, tmp_path, name):
+    recording(folder / name)
+    run("recordings", "export", "--to", "x.zip", "--", name)
+    assert "The same:" in run("replay", "x.zip")
+
+
+def test_the_folder_in_which_one_stands_can_be_exported(folder, monkeypatch):
+    recording(folder / "a")
+    monkeypatch.chdir(folder / "a")
+    run("recordings", "export", ".", "--to", "../here.zip")
+    assert "The same:" in run("replay", "../here.zip")
+
+
 def test_what_is_deleted_is_gone(folder):
     for name in "abc":
         recording(folder / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import pytest
 from recording_parts import JPEG, entries, header, recording
 
 from hearsight.config.errors import RecordingError
+from hearsight.conversation_view import happenings
 from hearsight.streams.events import AddItem, AudioFrame, CameraFrame
 from hearsight.streams.recording import reading, source
 from hearsight.streams.recording.reading import Recording
@@ -181,11 +183,18 @@ def test_links_out_of_a_folder_are_not_followed(folder, tmp_path):
         ("[]", "neither an input nor an output"),
         ('{"at": "now", "in": {"type": "Tick"}}', "neither an input nor an output"),
         ('{"at": true, "in": {"type": "Tick"}}', "neither an input nor an output"),
+        ('{"at": NaN, "in": {"type": "Tick"}}', "neither an input nor an output"),
+        ('{"at": 1e400, "in": {"type": "Tick"}}', "neither an input nor an output"),
+        ('{"at": 1' + "0" * 400 + ', "in": {"type": "Tick"}}', "neither an input nor an output"),
+        ('{"at": 51, "out": "SpeechStarted"}', "neither an input nor an output"),
+        ('{"at": 51, "raised": {}}', "neither an input nor an output"),
+        ("[" * 100_000, "it is not JSON"),
         ('{"at": 1, "in": {"type": "Tick"}, "out": {}}', "neither an input nor an output"),
         ('{"at": 1, "in": {"type": "Tick"}, "extra": 1}', "neither an input nor an output"),
         ('{"at": 51, "in": {"type": "Nonsense"}}', "'Nonsense' should be a known type here"),
         ('{"at": 51, "in": {"type": "Tick", "tock": 1}}', "Tick has no field 'tock'"),
-        ('{"at": 51, "in": 5}', "5 should be one of"),
+        ('{"at": 51, "in": 5}', "neither an input nor an output"),
+        ('{"at": 51, "in": {}}', "{} should be one of"),
         ("not JSON", "it is not JSON"),
         ('{"end": {"type": "Ending", "reason": "bored"}}', "'bored' should be one of"),
         ('{"end": []}', r"[] should be a Ending"),
@@ -299,6 +308,43 @@ def test_no_damage_of_any_byte_ends_in_a_traceback(folder, tmp_path):
             outcomes["refused"] += 1
         path.unlink()
     assert outcomes["refused"] > 50
+
+
+ODD = [None, True, -1, 10**400, 1e308, float("nan"), "x", "", [], {}, [{}], {"type": "Close"}, {"count": 5}]
+
+
+def swapped(value, randomly: random.Random, depth: int = 0):
+    """The same JSON with something odd somewhere in it."""
+    if isinstance(value, dict | list) and value and (depth < 2 or randomly.random() < 0.8):
+        key = randomly.choice(sorted(value) if isinstance(value, dict) else range(len(value)))
+        changed = copy.copy(value)
+        changed[key] = swapped(value[key], randomly, depth + 1)
+        return changed
+    return randomly.choice(ODD)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_odd_value_anywhere_ends_in_a_traceback(tmp_path, seed):
+    """Whoever edits a recording by hand is told what is wrong with it, or sees how it comes out."""
+    randomly = random.Random(seed)
+    folder = recording(tmp_path / "r", keeps=())
+    header_text, text = (folder / "session.json").read_text(), (folder / "events.jsonl").read_text()
+    outcomes = {"same": 0, "differs": 0, "refused": 0}
+    for number in range(60):
+        lines = text.splitlines()
+        index = randomly.randrange(len(lines))
+        lines[index] = json.dumps(swapped(json.loads(lines[index]), randomly))
+        (folder / "events.jsonl").write_text("\n".join(lines) + "\n")
+        odd_header = json.dumps(swapped(json.loads(header_text), randomly))
+        (folder / "session.json").write_text(odd_header if number % 4 == 0 else header_text)
+        try:
+            with Recording(folder) as opened:
+                list(happenings(opened.lines()))
+                outcomes["same" if replay(opened).same else "differs"] += 1
+        except RecordingError as error:
+            assert str(error).endswith(".")
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 10 and outcomes["differs"] > 0
 
 
 def test_a_zip_that_claims_to_be_encrypted_is_refused(folder, tmp_path):
