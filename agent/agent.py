@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from hearsight.agent.graph import Graph, build_graph
 from hearsight.agent.ledger import CONTEXT_LIMIT
@@ -75,9 +76,11 @@ class HearsightAgent:
         """
         await self.engine.warm_up(GenerateRequest((), self.settings.instructions, self.registry.specs()))
 
-    def open(self, session_id: str, host: Host) -> HearsightAgentSession:
-        """A session's own agent."""
-        return HearsightAgentSession(self, session_id, host)
+    def open(
+        self, session_id: str, host: Host, state: Mapping[str, Any] | None = None
+    ) -> HearsightAgentSession:
+        """A session's own agent; with a state, it goes on where another process has stopped."""
+        return HearsightAgentSession(self, session_id, host, state)
 
     async def aclose(self) -> None:
         """Close the engine, the voice and the memory."""

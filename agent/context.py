@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -86,6 +86,22 @@ class Context:
         other._entries = list(self._entries)
         other._condensed = set(self._condensed)
         return other
+
+    def lasting(self, guesses: Collection[int]) -> list[BaseMessage]:
+        """The messages without those of responses (by generation) that may still be thrown away."""
+        return [
+            entry.message for entry in self._entries if not entry.assumed and entry.generation not in guesses
+        ]
+
+    @property
+    def condensed(self) -> tuple[str, ...]:
+        """Ids of the messages for which the summary stands."""
+        return tuple(sorted(self._condensed))
+
+    def restore(self, messages: Iterable[BaseMessage], condensed: Iterable[str]) -> None:
+        """Take over a conversation that another process has held."""
+        self._entries = [Entry(message) for message in messages]
+        self._condensed = set(condensed)
 
     def get(self, item_id: str) -> BaseMessage | None:
         """The message of that id."""
@@ -221,10 +237,10 @@ class Context:
         message = AIMessage(id=item_id, content=f"{entry.message.content}{text}")
         self._entries[at] = replace(entry, message=message)
 
-    def add_call(self, item_id: str, call: ToolCall, generation: int) -> None:
+    def add_call(self, item_id: str, call: ToolCall, generation: int, *, client: bool = False) -> None:
         """A call that the model made; a second one of the same id changes nothing."""
         if self._find_call(call.id) is None:
-            self._entries.append(Entry(call_message(item_id, call), generation))
+            self._entries.append(Entry(call_message(item_id, call, client=client), generation))
 
     def add_tool_result(self, call_id: str, output: str, *, ok: bool = True) -> bool:
         """What a call returned; False when the call is gone or has its result already."""

@@ -11,7 +11,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from hearsight.streams.events import (
     INPUT_RATE_HZ,
     AudioContent,
-    Content,
     ImageContent,
     Item,
     ToolCall,
@@ -20,6 +19,8 @@ from hearsight.streams.events import (
 Block: TypeAlias = dict[str, Any]
 """A content block of a user's message; `hearsight.agent.models.base` lists the kinds."""
 
+CLIENTS = "client"
+"""Key in ``response_metadata`` of a call that the client makes."""
 INTERRUPTED = "interrupted"
 """Key in ``response_metadata`` of an answer that the user cut off."""
 OPEN_CALL_NOTE = "(no result yet)"
@@ -53,13 +54,14 @@ def human(item_id: str, content: Sequence[Block]) -> HumanMessage:
     return HumanMessage(id=item_id, content=[dict(block) for block in content])
 
 
-def call_message(item_id: str, call: ToolCall) -> AIMessage:
-    """A tool call that the model made."""
+def call_message(item_id: str, call: ToolCall, *, client: bool = False) -> AIMessage:
+    """A tool call that the model made, for the service or for the client to run."""
     arguments = parse_arguments(call.arguments)
     return AIMessage(
         id=item_id,
         content="",
         tool_calls=[{"type": "tool_call", "id": call.id, "name": call.name, "args": arguments}],
+        response_metadata={CLIENTS: True} if client else {},
     )
 
 
@@ -109,13 +111,6 @@ def _length(audio: AudioContent, heard_samples: int) -> int:
     return heard_samples or int(audio.duration_ms * INPUT_RATE_HZ / 1000)
 
 
-def _plain(content: Sequence[Content]) -> str:
-    parts = (
-        part.transcript if isinstance(part, AudioContent) else getattr(part, "text", "") for part in content
-    )
-    return "\n".join(part for part in parts if part)
-
-
 def from_item(item: Item, heard_samples: int = 0) -> list[BaseMessage]:
     """The messages of an item: one, or a call and its result.
 
@@ -125,12 +120,12 @@ def from_item(item: Item, heard_samples: int = 0) -> list[BaseMessage]:
         if item.role == "user":
             return [human(item.id, user_blocks(item, heard_samples))]
         kind = SystemMessage if item.role == "system" else AIMessage
-        return [kind(id=item.id, content=_plain(item.content))]
+        return [kind(id=item.id, content=item.text)]
     if item.call is None:
         return []
     if item.kind == "function_call_output":
         return [result_message(item.id, item.call.id, item.output or "")]
-    messages: list[BaseMessage] = [call_message(item.id, item.call)]
+    messages: list[BaseMessage] = [call_message(item.id, item.call, client=item.kind == "function_call")]
     if item.kind == "server_call" and (item.output is not None or item.error is not None):
         ok = item.error is None
         output = (item.output if ok else item.error) or ""
@@ -148,6 +143,16 @@ def made_call(message: BaseMessage) -> str | None:
     if isinstance(message, AIMessage) and message.tool_calls:
         return message.tool_calls[0]["id"]
     return None
+
+
+def open_calls(messages: Sequence[BaseMessage]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Calls of the service's own tools that have no result: id, name and arguments of each."""
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    for message in messages:
+        if isinstance(message, AIMessage) and not message.response_metadata.get(CLIENTS):
+            for call in message.tool_calls:
+                if call["id"] is not None and call["id"] not in answered:
+                    yield call["id"], call["name"], call["args"]
 
 
 def is_interrupted(message: BaseMessage) -> bool:

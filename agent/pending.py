@@ -35,6 +35,11 @@ class PendingCalls:
         """Whether there is a question that has not been answered."""
         return self._asked is not None and self._asked.answered_by is None
 
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What the user has been asked about and has not answered."""
+        return self._asked.calls if self._asked is not None and self._asked.answered_by is None else ()
+
     def ask(self, calls: Sequence[ToolCall], generation: int) -> None:
         """The user is being asked; an earlier question is forgotten."""
         self._asked = _Asked(tuple(calls), generation)

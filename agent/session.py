@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from hearsight.agent.answer import Answer
 from hearsight.agent.anticipation import Anticipation
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
+from hearsight.agent.keeping import agent_state, pick_up, restore
 from hearsight.agent.ledger import Ledger
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import GenerateRequest
@@ -63,7 +64,9 @@ BROKEN = "Something went wrong while answering. Please say it again."
 class HearsightAgentSession:
     """Implements ``hearsight.streams.ports.AgentSession``."""
 
-    def __init__(self, agent: HearsightAgent, session_id: str, host: Host) -> None:
+    def __init__(
+        self, agent: HearsightAgent, session_id: str, host: Host, state: Mapping[str, Any] | None = None
+    ) -> None:
         self._agent = agent
         self._session_id = session_id
         self._context = Context()
@@ -75,7 +78,7 @@ class HearsightAgentSession:
         self._timers = Timers(self._announcer(host), session_id=session_id)
         camera = SessionCamera(host, self._conversation, agent.now)
         self._tool_runs = ToolRuns(
-            ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id
+            ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id, host.kept
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
@@ -100,6 +103,9 @@ class HearsightAgentSession:
             tidy=upkeep.tidy,
             session_id=session_id,
         )
+        self._left: list[asyncio.Task[ToolOutcome]] = []
+        if state is not None:
+            self._restore(state)
 
     @property
     def context(self) -> Context:
@@ -207,6 +213,9 @@ class HearsightAgentSession:
         try:
             turn = self._turn(request, confirmed)
             answer = turn.answer
+            if self._left:
+                await asyncio.wait(self._left)
+                self._left.clear()
             with self._anticipation.suspended():
                 async with aclosing(self._events(turn)) as events:
                     async for event in events:
@@ -247,6 +256,27 @@ class HearsightAgentSession:
         self._pending.discard(generation)
         for item_id in self._context.discard(generation):
             self._transcripts.revise(item_id)
+
+    # --- lasting longer than the process ------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What to open the agent of the same conversation with, in another process."""
+        guesses = {generation for generation, real in self._confirmed.items() if not real.is_set()}
+        timers = self._timers.state(self._agent.now())
+        return agent_state(self._context, guesses, self._tool_runs, self._pending, timers)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        restore(state, self._context, self._pending)
+        self._timers.restore(state["timers"], self._agent.now())
+        for long, run in pick_up(state, self._context, self._tool_runs, self._agent.registry):
+            if long:
+                run.add_done_callback(self._tell)
+            else:
+                self._left.append(run)
+
+    def _tell(self, run: asyncio.Task[ToolOutcome]) -> None:
+        if not run.cancelled():
+            self._report(run.result())
 
     async def aclose(self) -> None:
         """Stop everything that belongs to the session; idempotent."""

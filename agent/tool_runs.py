@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -28,18 +29,32 @@ class ToolRuns:
     Args:
         tool_context: The session, as its tools see it.
         session_id: For the log.
+        kept: Waits until the conversation, and which calls run, would survive the process. What can be done
+            only once begins after that, and its result is kept before anybody hears of it.
     """
 
-    def __init__(self, tool_context: ToolContext, session_id: str = "") -> None:
+    def __init__(
+        self,
+        tool_context: ToolContext,
+        session_id: str = "",
+        kept: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._tool_context = tool_context
         self._session_id = session_id
+        self._kept = kept
         self._tasks: OrderedDict[str, asyncio.Task[ToolOutcome]] = OrderedDict()
         self._started: set[str] = set()
+        self._running: dict[str, ToolCall] = {}
 
     @property
     def running(self) -> int:
         """Calls that have not ended."""
         return sum(1 for task in self._tasks.values() if not task.done())
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls that have been started and whose results are not in the context."""
+        return tuple(self._running.values())
 
     def start(self, call: ToolCall, registry: ToolRegistry, context: Context) -> asyncio.Task[ToolOutcome]:
         """Run a call, or find the run that it already has.
@@ -74,14 +89,25 @@ class ToolRuns:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, call: ToolCall, registry: ToolRegistry, context: Context) -> ToolOutcome:
-        outcome = await registry.run(call, self._tool_context)
         spec = registry.find(call.name)
-        long_running = spec is not None and spec.long_running
+        once = spec is not None and not spec.repeatable
+        self._running[call.id] = call
+        try:
+            if once and self._kept is not None:
+                await self._kept()
+            outcome = await registry.run(call, self._tool_context)
+            self._put(call, outcome, context, long_running=spec is not None and spec.long_running)
+        finally:
+            del self._running[call.id]
+        if once and self._kept is not None:
+            await self._kept()
+        return outcome
+
+    def _put(self, call: ToolCall, outcome: ToolOutcome, context: Context, *, long_running: bool) -> None:
         keep = context.replace_tool_result if long_running else context.add_tool_result
         if not keep(call.id, outcome.content, ok=outcome.ok):
             # The user went on speaking and the guess at an answer that made this call was thrown away.
             _log.debug("tool result not needed", session_id=self._session_id, tool=call.name, call_id=call.id)
-        return outcome
 
     def _prune(self, _: asyncio.Task[ToolOutcome]) -> None:
         finished = [call_id for call_id, task in self._tasks.items() if task.done()]

@@ -23,7 +23,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hearsight.config import conversation, engines, layers, mcp, problems, service
+from hearsight.config import conversation, engines, keeping, layers, mcp, problems, service
 from hearsight.config.errors import ConfigError
 from hearsight.config.recording import RecordingSettings
 
@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     gemma3n: engines.Gemma3nSettings = Field(default_factory=engines.Gemma3nSettings)
     openai: engines.OpenAISettings = Field(default_factory=engines.OpenAISettings)
     tools: conversation.ToolSettings = Field(default_factory=conversation.ToolSettings)
+    conversations: keeping.ConversationsSettings = Field(default_factory=keeping.ConversationsSettings)
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)

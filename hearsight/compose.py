@@ -17,6 +17,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
+from hearsight.conversation_store import open_conversations
 from hearsight.extras import require_engine, require_tools
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
@@ -28,7 +29,7 @@ from hearsight.streams.recording.recordings import RecordingOptions, Recordings
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
-from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
@@ -46,13 +47,15 @@ class Service:
     perception: Perception
     options: RuntimeOptions
 
-    def new_runtime(self, session_id: str) -> SessionRuntime:
+    def new_runtime(self, session_id: str, resumed: Resumption | None = None) -> SessionRuntime:
         """A session's runtime."""
-        return SessionRuntime(session_id, self.agent, self.perception, self.options)
+        return SessionRuntime(session_id, self.agent, self.perception, self.options, resumed=resumed)
 
     def new_server(self, options: ServerOptions) -> Server:
         """A server of such sessions; see `new_server`."""
-        return new_server(self.settings, options, self.new_runtime)
+        server = new_server(self.settings, options, self.new_runtime)
+        server.sessions.keeper = self.options.keeper
+        return server
 
 
 @asynccontextmanager
@@ -77,6 +80,7 @@ async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator
 
 
 async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncExitStack) -> Service:
+    keeper = await opened.enter_async_context(open_conversations(settings.conversations))
     executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
     opened.callback(executor.shutdown, wait=False, cancel_futures=True)
     perception = Perception(
@@ -94,7 +98,7 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
     await agent.warm_up()
-    options = runtime_options(settings)
+    options = replace(runtime_options(settings), keeper=keeper)
     if settings.recording.enabled:
         recordings = Recordings(recording_options(settings))
         opened.push_async_callback(asyncio.to_thread, recordings.close)

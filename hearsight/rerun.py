@@ -17,6 +17,7 @@ from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.scripted import Script, ScriptedEngine
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.compose import agent_settings, runtime_options
+from hearsight.config.errors import RecordingError
 from hearsight.config.settings import Settings
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.frames import FrameStore
@@ -34,7 +35,6 @@ from hearsight.streams.events import (
     DeleteItem,
     EndpointEstimate,
     FrameDropped,
-    Input,
     PlaybackPosition,
     RetrieveItem,
     Samples,
@@ -43,7 +43,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.recording.event_json import dumps, to_json
 from hearsight.streams.recording.media import Digests
-from hearsight.streams.recording.model import Entry, Header
+from hearsight.streams.recording.model import Entry, Header, Restored, Taken
 from hearsight.streams.recording.reading import Line, Recording
 from hearsight.streams.recording.recorder import RecordedSession
 from hearsight.streams.runtime import Perception, SessionRuntime
@@ -132,9 +132,14 @@ def rerun(recording: Recording, script: Script, settings: Settings) -> list[Entr
         What the session was given and gave, as `write_recording` takes it.
 
     Raises:
-        RecordingError: The recording cannot be read to its end.
+        RecordingError: The recording cannot be read to its end, or goes on from an earlier process.
     """
     inputs = [(line.at_s, recording.input(line)) for line in recording.lines() if line.kind == "in"]
+    if any(isinstance(event, Restored) for _, event in inputs):
+        raise RecordingError(
+            f"{recording.path} goes on with a conversation of an earlier process, of which it does not hold "
+            "what the agent knew: it can be replayed, but not rerun."
+        )
     header = recording.header
     notes = Notes([])
     run_virtually(_run(header, inputs, script, settings, notes), header.began_s)
@@ -142,7 +147,7 @@ def rerun(recording: Recording, script: Script, settings: Settings) -> list[Entr
 
 
 async def _run(
-    header: Header, inputs: list[tuple[float, Input]], script: Script, settings: Settings, notes: Notes
+    header: Header, inputs: list[tuple[float, Taken]], script: Script, settings: Settings, notes: Notes
 ) -> None:
     loop = asyncio.get_running_loop()
     began = datetime.fromisoformat(header.began)

@@ -50,7 +50,7 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
     started_s = time.perf_counter()
     loaded: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
     options = server_options(settings)
-    server = new_server(settings, options, lambda session_id: loaded.result().new_runtime(session_id))
+    server = new_server(settings, options, lambda *who: loaded.result().new_runtime(*who))
     address = f"{options.host} port {options.port}"
     async with AsyncExitStack() as opened, listening(server, serve(server), address=address) as serving:
         with console.status(f"Loading the {settings.engine.name} engine …"):
@@ -58,6 +58,7 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
         if serving.done():
             return
         loaded.set_result(service)
+        server.sessions.keeper = service.options.keeper
         server.readiness.reason = None
         _greet(settings, server.port, time.perf_counter() - started_s, console)
         await serving

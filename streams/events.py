@@ -112,6 +112,15 @@ class Item:
     error: str | None = None
     """Why a tool that the server ran failed."""
 
+    @property
+    def text(self) -> str:
+        """What is written or said in it, as far as that is known."""
+        parts = (
+            part.transcript if isinstance(part, AudioContent) else getattr(part, "text", "")
+            for part in self.content
+        )
+        return "\n".join(part for part in parts if part)
+
     def with_content(self, *content: Content) -> Item:
         """The same item holding other content."""
         return replace(self, content=content)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import ResponseEnded, ResponseStarted
+from hearsight.streams.events import Output, ResponseEnded, ResponseStarted
+from hearsight.streams.keeping import CHANGING, LASTING
 from hearsight.streams.metrics import Metrics, TurnClock
 from hearsight.streams.replay import EventLog
 from hearsight.streams.transport import Codec, Runtime, ServerOptions
@@ -23,6 +25,9 @@ TRY_AGAIN_LATER: Final = 1013
 
 SHARE_OF_LOG: Final = 2
 """A log holds this many times what may wait for a slow client, so that the client can come back for it."""
+
+TAIL_MESSAGES: Final = 64
+"""Latest messages that a client may rely on, kept with the conversation for one that missed them."""
 
 
 class Socket(Protocol):
@@ -44,6 +49,8 @@ class LiveSession:
         options: Bounds.
         metrics: Where its events are counted.
         clock: Seconds.
+        written: Messages that an earlier process has sent in this session.
+        greet: Whether the client has yet to be told which session this is.
     """
 
     def __init__(
@@ -55,11 +62,16 @@ class LiveSession:
         options: ServerOptions,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        written: int = 0,
+        greet: bool = True,
     ) -> None:
         self.id: Final = session_id
         self.protocol: Final = protocol
         self.codec: Final = codec
-        self.log: Final = EventLog(options.replay_events, SHARE_OF_LOG * options.outbound_buffer_bytes)
+        self.log: Final = EventLog(
+            options.replay_events, SHARE_OF_LOG * options.outbound_buffer_bytes, written
+        )
         self.verdict: tuple[int, str] | None = None
         """Close code and reason, once the session has ended."""
         self.ended: Final = asyncio.Event()
@@ -73,9 +85,39 @@ class LiveSession:
         self._receiving = asyncio.Lock()
         self._active: set[str] = set()
         self._logger = structlog.get_logger(__name__).bind(session_id=session_id)
+        runtime.describe_wire = self._wire
+        self._tail: deque[tuple[int, str]] = deque(maxlen=TAIL_MESSAGES)
+        self._to_keep = asyncio.Event()
+        self._lasting = written
+        """Number of the latest message that has to wait until what it tells of is kept."""
         self.idle.set()
-        for message in codec.greeting():
+        for message in codec.greeting() if greet else ():
             self.log.append(message)
+
+    def _wire(self) -> dict[str, Any]:
+        """What another process needs to know to go on with this client."""
+        return {
+            "protocol": self.protocol,
+            "codec": self.codec.state(),
+            "written": self.log.last,
+            "tail": list(self._tail),
+        }
+
+    def send_again(self, tail: Sequence[tuple[int, str]], seen: int) -> None:
+        """Send what an earlier process had to tell for good and its client has not seen.
+
+        Args:
+            tail: The latest such messages and their numbers.
+            seen: Number of the last message that the client has seen.
+        """
+        if len(tail) == TAIL_MESSAGES and tail[0][0] > seen + 1:
+            message = "Some events from before the connection was lost are no longer kept."
+            self.report(HearsightError(message, code="resume_incomplete"))
+        for number, message in tail:
+            if number > seen:
+                message = self.codec.again(message)
+                self.log.append(message)
+                self._tail.append((self.log.last, message))
 
     @property
     def attached(self) -> bool:
@@ -144,8 +186,10 @@ class LiveSession:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._close_when_ended())
                 tasks.create_task(self._pump())
+                keeping = tasks.create_task(self._keep())
                 await self._runtime.run()
                 self.end(NORMAL, "The session is over.")
+                keeping.cancel()
         except* Exception as errors:
             self.fail(errors)
         finally:
@@ -162,12 +206,32 @@ class LiveSession:
                 self._active.add(output.response_id)
                 self.idle.clear()
             self._turns.observe(output)
-            for message in self.codec.encode(output):
-                self._send(message)
+            self._put(output)
             if isinstance(output, ResponseEnded):
                 self._active.discard(output.response_id)
                 if not self._active:
                     self.idle.set()
+
+    def _put(self, output: Output) -> None:
+        """Write the messages that tell of an output; they are sent once what they tell of has been kept."""
+        if isinstance(output, CHANGING):
+            self.log.hold()
+            self._to_keep.set()
+        for message in self.codec.encode(output):
+            self._send(message)
+            if isinstance(output, CHANGING):
+                self._lasting = self.log.last
+            if isinstance(output, LASTING):
+                self._tail.append((self.log.last, message))
+
+    async def _keep(self) -> None:
+        """Let go of messages as soon as the conversation that they belong to is kept, all at once."""
+        while True:
+            await self._to_keep.wait()
+            self._to_keep.clear()
+            upto = self.log.last
+            await self._runtime.kept()
+            self.log.let_go(upto if upto < self._lasting else None)
 
     def _send(self, message: str) -> None:
         self.log.append(message)

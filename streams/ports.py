@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from hearsight.streams.events import (
     AgentEvent,
@@ -15,6 +16,42 @@ from hearsight.streams.events import (
     Samples,
     SessionConfig,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A conversation as it is kept: each part in the words of whoever made it."""
+
+    session: dict[str, Any]
+    """`hearsight.streams.session.state.SessionState`, as JSON."""
+    agent: dict[str, Any]
+    """What `AgentSession.state` gave; its ``messages`` are the conversation as the model sees it."""
+    wire: dict[str, Any] = field(default_factory=dict)
+    """The protocol spoken, as JSON, for a client that comes back."""
+    revision: str = ""
+    """The keeper's name for it, where it was found."""
+
+
+class Keeper(Protocol):
+    """Where conversations are kept."""
+
+    async def keep(self, session_id: str, record: Record, revision: str = "") -> str:
+        """Put a conversation in the place of what was kept of it before.
+
+        Args:
+            session_id: Whose it is.
+            record: The conversation.
+            revision: What the last call for it returned; empty at first.
+        """
+        ...
+
+    async def find(self, session_id: str) -> Record | None:
+        """A conversation that was kept; None when there is none.
+
+        Raises:
+            HearsightError: It cannot be read.
+        """
+        ...
 
 
 class Host(Protocol):
@@ -30,6 +67,10 @@ class Host(Protocol):
 
     def report(self, instructions: str) -> None:
         """Answer unasked, by these instructions, once nobody is speaking."""
+        ...
+
+    async def kept(self) -> None:
+        """Wait until the conversation as it stands would survive this process, where any is kept."""
         ...
 
 
@@ -96,6 +137,10 @@ class AgentSession(Protocol):
         """Undo a stopped speculative response as if it had never run."""
         ...
 
+    def state(self) -> Mapping[str, Any]:
+        """What to open the agent of the same conversation with, in another process."""
+        ...
+
     async def aclose(self) -> None:
         """Stop everything that belongs to the session."""
         ...
@@ -104,8 +149,14 @@ class AgentSession(Protocol):
 class Agent(Protocol):
     """One per process; shared by its sessions."""
 
-    def open(self, session_id: str, host: Host) -> AgentSession:
-        """A session's own agent."""
+    def open(self, session_id: str, host: Host, state: Mapping[str, Any] | None = None) -> AgentSession:
+        """A session's own agent.
+
+        Args:
+            session_id: Names the session.
+            host: The session.
+            state: Of an earlier process, to go on from.
+        """
         ...
 
 

@@ -13,7 +13,8 @@ import structlog
 from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
-from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
+from hearsight.streams.ports import Keeper, Record
+from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
 
 DRAINING: Final = "The server is shutting down."
 
@@ -42,6 +43,9 @@ class Sessions:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.keeper: Keeper | None = None
+        """Where conversations are kept that have no session at the moment; None where none are."""
+        self._reviving = asyncio.Lock()
         self._new_runtime = new_runtime
         self._options = options
         self._metrics = metrics
@@ -62,31 +66,58 @@ class Sessions:
         Raises:
             HearsightError: There are as many as there may be, or it could not be made.
         """
+        session_id = random_session_id()
+        session = self._begin(session_id, endpoint)
+        self._metrics.sessions_opened.labels(endpoint.protocol).inc()
+        _log.info("session opened", session_id=session_id, protocol=endpoint.protocol)
+        return session
+
+    def _begin(
+        self, session_id: str, endpoint: Endpoint, record: Record | None = None, seen: int | None = None
+    ) -> LiveSession:
+        """Make a session and run it; with a record, one that goes on where another process has stopped."""
         if len(self) >= self._options.max_sessions:
             raise LimitExceeded(
                 f"All {self._options.max_sessions} sessions are in use; try again later.",
                 code="server_busy",
                 close_code=TRY_AGAIN_LATER,
             )
-        session_id = random_session_id()
+        written = 0
         try:
-            codec, runtime = endpoint.new_codec(session_id), self._new_runtime(session_id)
+            codec = endpoint.new_codec(session_id)
+            if record is None:
+                runtime = self._new_runtime(session_id)
+            else:
+                written = max(record.wire["written"], seen or 0)
+                config = codec.restore(record.wire["codec"], written)
+                runtime = self._new_runtime(session_id, Resumption(record, config, show=seen is None))
         except HearsightError:
             raise
         except Exception as error:
             _log.error("session did not open", session_id=session_id, exc_info=error)
             raise HearsightError("The session could not be opened; try again later.") from error
-        protocol = endpoint.protocol
-        session = LiveSession(session_id, protocol, codec, runtime, self._options, self._metrics, self._clock)
+        session = LiveSession(
+            session_id,
+            endpoint.protocol,
+            codec,
+            runtime,
+            self._options,
+            self._metrics,
+            self._clock,
+            written=written,
+            greet=seen is None,
+        )
+        if record is not None and seen is not None:
+            session.send_again(record.wire["tail"], seen)
         self._live[session_id] = session
         self._tasks[session_id] = asyncio.create_task(self._host(session))
         self._metrics.sessions.inc()
-        self._metrics.sessions_opened.labels(protocol).inc()
-        _log.info("session opened", session_id=session_id, protocol=protocol)
         return session
 
-    def resume(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
+    async def resume(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
+
+        Where this process has no such session, its conversation may have been kept, and goes on.
 
         Args:
             endpoint: Where it comes back; it must be where it left.
@@ -96,20 +127,43 @@ class Sessions:
         Raises:
             HearsightError: There is no such session, or it has sent no such event.
         """
-        session = self._live.get(session_id)
-        if session is None or session.protocol != endpoint.protocol or session.ended.is_set():
-            wait_s = self._options.session_ttl_s
-            raise NotFound(
-                "There is no such session any more: one ends when its client closes it with code 1000, "
-                f"or {wait_s:g} s after its connection was lost. Open a new one.",
-                code="session_not_found",
-                param="session_id",
-            )
+        async with self._reviving:  # a client that comes back twice at once gets one session
+            session = self._live.get(session_id)
+            if session is None or session.ended.is_set():
+                session = await self._revive(endpoint, session_id, last_event_id)
+                self._metrics.sessions_resumed.inc()
+                _log.info("session resumed", session_id=session_id, from_record=True)
+                return session
+        if session.protocol != endpoint.protocol:
+            raise self._unknown()
         session.resume_after(session.codec.position(last_event_id) if last_event_id is not None else 0)
         self._cancel_expiry(session_id)
         self._metrics.sessions_resumed.inc()
         _log.info("session resumed", session_id=session_id)
         return session
+
+    async def _revive(self, endpoint: Endpoint, session_id: str, last_event_id: str | None) -> LiveSession:
+        ending = self._tasks.get(session_id)
+        if ending is not None:
+            await asyncio.wait([ending])  # what it has to keep, it keeps first
+        record = await self.keeper.find(session_id) if self.keeper is not None else None
+        if record is None or record.wire.get("protocol") != endpoint.protocol:
+            raise self._unknown()
+        seen = endpoint.new_codec(session_id).number(last_event_id) if last_event_id is not None else None
+        return self._begin(session_id, endpoint, record, seen)
+
+    def _unknown(self) -> NotFound:
+        ends = f"{self._options.session_ttl_s:g} s after its connection was lost"
+        return NotFound(
+            "There is no such session any more: "
+            + (
+                f"one ends when its client closes it with code 1000, or {ends}. Open a new one."
+                if self.keeper is None
+                else "no conversation of that name is kept. Open a new one."
+            ),
+            code="session_not_found",
+            param="session_id",
+        )
 
     def release(self, session: LiveSession) -> None:
         """Take note that a connection has gone; where it was the session's last, wait for the next."""

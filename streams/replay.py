@@ -15,16 +15,18 @@ class EventLog:
     Args:
         keep_events: Sent messages to keep.
         max_bytes: Bytes (of UTF-8, counted as characters) to keep at most, one message excepted.
+        start: Messages that were sent by an earlier process, of which none is held.
     """
 
-    def __init__(self, keep_events: int, max_bytes: int) -> None:
+    def __init__(self, keep_events: int, max_bytes: int, start: int = 0) -> None:
         self._keep_events = keep_events
         self._max_bytes = max_bytes
         self._messages: deque[str] = deque()
         self._bytes = 0
         self._unsent_bytes = 0
-        self._last = 0
-        self._sent = 0
+        self._last = start
+        self._sent = start
+        self._held_from: int | None = None
         self._closed = False
         self._changed = asyncio.Event()
 
@@ -65,6 +67,22 @@ class EventLog:
             self._drop_oldest()
         self._changed.set()
 
+    def hold(self) -> None:
+        """Send nothing of what is added from now on, until it is let go of."""
+        if self._held_from is None:
+            self._held_from = self._last + 1
+
+    def let_go(self, upto: int | None = None) -> None:
+        """Messages up to this number may be sent; without one, all and whatever comes."""
+        if self._held_from is not None:
+            self._held_from = None if upto is None else max(self._held_from, upto + 1)
+            self._changed.set()
+
+    @property
+    def _sendable(self) -> int:
+        """Number of the newest message that may be sent."""
+        return self._last if self._held_from is None or self._closed else self._held_from - 1
+
     def rewind(self, position: int) -> int:
         """Go back (or forth) to just after message number ``position``.
 
@@ -79,7 +97,7 @@ class EventLog:
 
     async def next(self) -> str | None:
         """Wait for the oldest message that was not sent; None once the log is closed and all were."""
-        while self._sent >= self._last:
+        while self._sent >= self._sendable:
             if self._closed:
                 return None
             self._changed.clear()

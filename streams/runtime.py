@@ -68,11 +68,14 @@ from hearsight.streams.events import (
     TranscriptionFailed,
 )
 from hearsight.streams.ids import SeededIds
+from hearsight.streams.keeping import CHANGING, Keeping
 from hearsight.streams.outgoing import Outgoing
-from hearsight.streams.ports import Agent, EndOfTurn
+from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
 from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.state import SessionState
 from hearsight.streams.session.turns import HYSTERESIS
+from hearsight.streams.transport import Resumption
 
 MAX_CHUNK_BYTES = 32_000
 """Audio is judged in pieces of at most this size, so that one large chunk does not hold up other sessions."""
@@ -112,6 +115,8 @@ class RuntimeOptions:
     """Write what both sides said into the log."""
     new_session: NewSession = new_session
     """`Recordings.new_session` makes sessions that are recorded."""
+    keeper: Keeper | None = None
+    """Where conversations are kept; None keeps none."""
 
 
 class SessionRuntime:
@@ -123,6 +128,7 @@ class SessionRuntime:
         perception: The shared models.
         options: Configuration and limits.
         clock: Seconds, monotonic.
+        resumed: A conversation of an earlier process, to go on with.
     """
 
     def __init__(
@@ -132,18 +138,25 @@ class SessionRuntime:
         perception: Perception,
         options: RuntimeOptions,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        resumed: Resumption | None = None,
     ) -> None:
         self.session_id = session_id
+        self.describe_wire: Callable[[], dict[str, Any]] | None = None
+        """What to keep of the protocol spoken with the client; whoever speaks it waits for `kept` as well."""
         self._clock = clock
         self._log_transcripts = options.log_transcripts
         self._perception = perception
         self._eye = Eye(options.camera, clock)
-        self._session = options.new_session(
-            session_id, options.config, options.limits, self._eye.frames, clock()
-        )
+        config = options.config if resumed is None else resumed.config
+        self._session = options.new_session(session_id, config, options.limits, self._eye.frames, clock())
         self._echo = EchoGuard() if options.echo_guard else None
-        self._front_end = AudioFrontEnd(options.config.input_format, perception.vad)
-        self._agent = agent.open(session_id, self)
+        self._front_end = AudioFrontEnd(config.input_format, perception.vad)
+        self._agent = agent.open(session_id, self, resumed.record.agent if resumed is not None else None)
+        revision = resumed.record.revision if resumed is not None else ""
+        self._keeping = (
+            Keeping(session_id, options.keeper, self._record, revision) if options.keeper else None
+        )
         self._responses: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._estimating: asyncio.Task[None] | None = None
@@ -151,6 +164,9 @@ class SessionRuntime:
         self._outgoing = Outgoing()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
+        if resumed is not None:
+            self._session.restore(SessionState.from_json(resumed.record.session), show=resumed.show)
+            self._session.receive(Tick(), clock())
         self._pump()
 
     # --- in ----------------------------------------------------------------------------------------------
@@ -239,6 +255,20 @@ class SessionRuntime:
         """Answer unasked, by these instructions."""
         self._feed(Announce(instructions, by_instructions=True))
 
+    async def kept(self) -> None:
+        """Wait until the conversation as it stands now would survive this process."""
+        if self._keeping is not None:
+            self._keeping.changed()
+            await self._keeping.kept()
+
+    def _record(self) -> Record | None:
+        state = self._session.state(self._clock())
+        if not state.items:
+            return None  # nothing has been said yet
+        return Record(
+            state.to_json(), dict(self._agent.state()), self.describe_wire() if self.describe_wire else {}
+        )
+
     # --- life --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -251,6 +281,9 @@ class SessionRuntime:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._keeping is not None:
+                self._keeping.changed()
+                await self._keeping.aclose()
             await self._agent.aclose()
 
     async def close(self, reason: str = "") -> None:
@@ -275,6 +308,8 @@ class SessionRuntime:
                 self._log_what_was_said(output)
             self._outgoing.put(output)
             self._mind_echo(output)
+            if self._keeping is not None and self.describe_wire is None and isinstance(output, CHANGING):
+                self._keeping.changed()
         self._outgoing.mind_room(self._session.unsent_audio_bytes)
         if not self._session.in_doubt:
             self._stop_overhearing()
@@ -305,6 +340,8 @@ class SessionRuntime:
                 agent.forget(command.item_id)
             case InsertItem() | RemoveItem() | KeepHeard():
                 agent.edit(command)
+                if self._keeping is not None:
+                    self._keeping.changed()
             case Configure():
                 agent.configure(command.config)
             case EstimateEndpoint():

@@ -135,7 +135,9 @@ class Server:
         query = query_of(socket.request) if socket.request is not None else {}
         try:
             if "session_id" in query:
-                session = self.sessions.resume(endpoint, query["session_id"], query.get("last_event_id"))
+                session = await self.sessions.resume(
+                    endpoint, query["session_id"], query.get("last_event_id")
+                )
             else:
                 session = self.sessions.open(endpoint)
         except HearsightError as error:

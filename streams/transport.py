@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import ClientEvent, Output
+from hearsight.streams.events import ClientEvent, Output, SessionConfig
+from hearsight.streams.ports import Record
 
 MIB: Final = 1024 * 1024
 
@@ -47,9 +48,51 @@ class Codec(Protocol):
         """
         ...
 
+    def again(self, message: str) -> str:
+        """Write a message of an earlier process once more, under the next number."""
+        ...
+
+    def number(self, event_id: str) -> int:
+        """The number that a client's name for a message holds, even if another process has written it.
+
+        Raises:
+            InvalidEvent: It holds none.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What another process needs to go on with this client, as JSON."""
+        ...
+
+    def restore(self, state: dict[str, Any], written: int) -> SessionConfig:
+        """Go on where another process has stopped; returns the client's configuration.
+
+        Args:
+            state: As ``state`` gave it.
+            written: Messages that the client may have seen; the next one gets the number after it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A conversation of an earlier process that a client comes back to."""
+
+    record: Record
+    config: SessionConfig
+    show: bool = True
+    """Tell the client of the conversation's items: it does not know them."""
+
 
 class Runtime(Protocol):
     """A session and its workers; it outlives the sockets that are attached to it one after another."""
+
+    describe_wire: Callable[[], dict[str, Any]] | None
+    """What to keep of the protocol spoken; whoever speaks it sets this, and waits for `kept`."""
+
+    async def kept(self) -> None:
+        """Wait until the conversation as it stands would survive this process, where any is kept."""
+        ...
 
     def outputs(self) -> AsyncIterator[Output]:
         """What to tell the client, in order; ends after ``close``."""
@@ -72,8 +115,12 @@ class Runtime(Protocol):
         ...
 
 
-RuntimeFactory: TypeAlias = Callable[[str], Runtime]
-"""Makes the runtime of a session, given its id."""
+class RuntimeFactory(Protocol):
+    """Makes the runtimes of sessions."""
+
+    def __call__(self, session_id: str, resumed: Resumption | None = None) -> Runtime:
+        """The runtime of a session, new or of an earlier process."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

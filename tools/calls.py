@@ -20,12 +20,19 @@ class ToolSpec:
     """Its reply is the whole answer: it is spoken as it is, without a second round of the model."""
     side_effects: bool = True
     """Never run it speculatively: it changes something that the user would notice."""
+    idempotent: bool = False
+    """Run again with the same arguments, it changes nothing more."""
     long_running: bool = False
     """The conversation goes on while it runs; no time limit."""
     confirm: bool = False
     """Ask the user before running it."""
     question: str = ""
     """How to ask, with arguments in braces ("Shall I delete {name}?"); empty: in general words."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call of which nobody knows how far it got may simply be made once more."""
+        return self.idempotent or not self.side_effects
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class ToolContext:
     timers: Timers
     owner: str = "owner"
     """Whose memories are read and written."""
+    call_id: str = ""
+    """Of the call being made: the same if the service was stopped in its midst and makes it once more."""
 
 
 Context: TypeAlias = Annotated[ToolContext, InjectedToolArg]

@@ -92,6 +92,7 @@ class McpServer:
             handle_tool_error=tool.handle_tool_error,
             extras={
                 "side_effects": not hints.get("readOnlyHint"),
+                "idempotent": bool(hints.get("idempotentHint")),
                 "confirm": bool(hints.get("destructiveHint")),
                 "timeout_s": self._settings.timeout_s,
             },

@@ -38,8 +38,9 @@ class ToolRegistry:
     """A fixed set of tools by name; immutable, so one serves many sessions.
 
     Args:
-        tools: LangChain tools. A tool's ``extras`` may hold ``side_effects``, ``long_running``,
-            ``timeout_s`` and ``confirm`` (true, or the question to ask, such as "Shall I delete {name}?");
+        tools: LangChain tools. A tool's ``extras`` may hold ``side_effects``, ``idempotent``,
+            ``long_running``, ``timeout_s`` and ``confirm`` (true, or the question to ask, such as "Shall I
+            delete {name}?");
             one that says nothing of side effects is taken to have them. A parameter named ``context`` and
             marked ``InjectedToolArg`` is filled in by ``run``.
         timeout_s: Seconds that a call may take, unless its tool is long-running or has a limit of its own.
@@ -190,6 +191,7 @@ def _entry_of(tool: BaseTool) -> _Entry:
         parameters=_without_titles(parameters),
         return_direct=tool.return_direct,
         side_effects=bool(extras.get("side_effects", True)),
+        idempotent=bool(extras.get("idempotent", False)),
         long_running=bool(extras.get("long_running", False)),
         confirm=bool(extras.get("confirm", False)),
         question=confirm if isinstance(confirm := extras.get("confirm"), str) else "",
@@ -210,7 +212,7 @@ def _without_titles(parameters: dict[str, Any]) -> dict[str, Any]:
 async def _invoke(entry: _Entry, tool: BaseTool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     arguments = dict(call.arguments)
     if entry.takes_context:
-        arguments["context"] = context
+        arguments["context"] = replace(context, call_id=call.id)
     message = await tool.ainvoke({"type": "tool_call", "id": call.id, "name": call.name, "args": arguments})
     if not isinstance(message, ToolMessage):
         return ToolOutcome(call.id, call.name, bounded(str(message)))

@@ -12,7 +12,7 @@ from hearsight.tools.context import Context
     parse_docstring=True,
     return_direct=True,
     response_format="content_and_artifact",
-    extras={"side_effects": True},
+    extras={"side_effects": True, "idempotent": True},
 )
 async def remember(fact: str, context: Context) -> Reply:
     """Keep a fact about the user for later conversations.

@@ -19,7 +19,7 @@ Seconds = Annotated[int, Field(ge=1, le=MAX_DURATION_S)]
     parse_docstring=True,
     return_direct=True,
     response_format="content_and_artifact",
-    extras={"side_effects": True},
+    extras={"side_effects": True, "idempotent": True},
 )
 async def set_timer(seconds: Seconds, context: Context, label: str = "") -> Reply:
     """Start a countdown timer or reminder that speaks up when the time is over.
@@ -29,6 +29,6 @@ async def set_timer(seconds: Seconds, context: Context, label: str = "") -> Repl
         context: The session.
         label: What it is for, in a word or two, such as "tea"; empty if the user did not say.
     """
-    timer = context.timers.set(seconds, label)
+    timer = context.timers.set(seconds, label, key=context.call_id)
     named = " ".join(part for part in (duration_adjective(seconds), timer.label) if part)
     return Reply(f"Set: {timer.spoken_name}, {spoken_duration(seconds)}.", f"Your {named} timer is set.")

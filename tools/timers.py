@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
 
@@ -32,6 +33,8 @@ class Timer:
     duration_s: int
     due_s: float
     """Seconds on the clock of its session."""
+    key: str = ""
+    """Of the call that set it, which sets no second one."""
 
     @property
     def spoken_name(self) -> str:
@@ -51,21 +54,27 @@ class TimerBook:
         self._timers: dict[int, Timer] = {}
         self._last_id = 0
 
-    def set(self, duration_s: int, label: str, now_s: float) -> Timer:
-        """Start a timer.
+    def set(self, duration_s: int, label: str, now_s: float, key: str = "") -> Timer:
+        """Start a timer, or find the one of the same key.
 
         Raises:
             ToolError: It is not between one second and 24 hours, or too many run already.
         """
         if not 1 <= duration_s <= MAX_DURATION_S:
             raise ToolError("A timer runs for at least a second and at most 24 hours.")
+        known = next((timer for timer in self._timers.values() if key and timer.key == key), None)
+        if known is not None:
+            return known
         if len(self._timers) >= MAX_TIMERS:
             raise ToolError(
                 f"There are already {MAX_TIMERS} timers, the most there can be; cancel one first."
             )
+        return self.add(clean_label(label), duration_s, now_s + duration_s, key)
+
+    def add(self, label: str, duration_s: int, due_s: float, key: str = "") -> Timer:
+        """Take in a timer that may have been running for a while."""
         self._last_id += 1
-        timer = Timer(self._last_id, clean_label(label), duration_s, now_s + duration_s)
-        self._timers[timer.id] = timer
+        timer = self._timers[self._last_id] = Timer(self._last_id, label, duration_s, due_s, key)
         return timer
 
     def running(self) -> tuple[Timer, ...]:
@@ -146,15 +155,15 @@ class Timers:
         self._firing: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def set(self, duration_s: int, label: str = "") -> Timer:
-        """Start a timer of 1 to 86,400 seconds.
+    def set(self, duration_s: int, label: str = "", *, key: str = "") -> Timer:
+        """Start a timer of 1 to 86,400 seconds, or find the one that was set under the same key.
 
         Raises:
             ToolError: The duration is out of range, too many timers run, or the session is over.
         """
         if self._closed:
             raise ToolError("The session is over; no timer can be set.")
-        timer = self._book.set(duration_s, label, self._clock.time())
+        timer = self._book.set(duration_s, label, self._clock.time(), key)
         self._schedule()
         return timer
 
@@ -175,6 +184,26 @@ class Timers:
         found = self._book.cancel(timer.id)
         self._schedule()
         return found
+
+    def state(self, now: datetime) -> list[dict[str, Any]]:
+        """The timers as plain values, from which another process can go on; ``now`` is the time of day."""
+        return [
+            {
+                "label": timer.label,
+                "duration_s": timer.duration_s,
+                "due_at": (now + timedelta(seconds=timer.due_s - self._clock.time())).isoformat(),
+                "key": timer.key,
+            }
+            for timer in self.running()
+        ]
+
+    def restore(self, state: Iterable[dict[str, Any]], now: datetime) -> None:
+        """Go on with the timers of another process; one that has come due since speaks up at once."""
+        for timer in state:
+            left_s = (datetime.fromisoformat(timer["due_at"]) - now).total_seconds()
+            due_s = self._clock.time() + max(0.0, left_s)
+            self._book.add(timer["label"], timer["duration_s"], due_s, timer["key"])
+        self._schedule()
 
     async def aclose(self) -> None:
         """Stop all timers and announcements; no task remains. May be called again."""

@@ -140,5 +140,5 @@ def _ask_client(turn: Turn, call: ToolCall, emit: Emit) -> None:
     """Send a call that the client makes; its result comes as an item of the conversation."""
     item_id = turn.answer.new_item_id()
     wire = WireCall(call.id, call.name, json.dumps(call.arguments))
-    turn.record.add_call(item_id, wire, turn.request.generation)
+    turn.record.add_call(item_id, wire, turn.request.generation, client=True)
     emit(ClientCall(turn.request.generation, item_id, wire))

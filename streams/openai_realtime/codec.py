@@ -106,12 +106,46 @@ class OpenAIRealtimeCodec:
         Raises:
             InvalidEvent: It is no ``event_id`` that this session has sent.
         """
+        number = self.number(event_id)
+        if number > self._written:
+            raise InvalidEvent("This session has not sent such an event yet.", param="last_event_id")
+        return number
+
+    def again(self, message: str) -> str:
+        """Write a message of an earlier process once more, under the next number."""
+        event = json.loads(message)
+        return self._write(
+            event.pop("type"), {key: value for key, value in event.items() if key != "event_id"}
+        )
+
+    @staticmethod
+    def number(event_id: str) -> int:
+        """The number in an ``event_id``, whoever has sent it.
+
+        Raises:
+            InvalidEvent: There is none.
+        """
         number = event_id.removeprefix("event_")
         if number == event_id or not (number.isascii() and number.isdigit()) or len(number) > 18:
             raise InvalidEvent("It is no `event_id` of this server.", param="last_event_id")
-        if int(number) > self._written:
-            raise InvalidEvent("This session has not sent such an event yet.", param="last_event_id")
         return int(number)
+
+    def state(self) -> dict[str, Any]:
+        """What another process needs to go on with this client, as JSON."""
+        return {"session": self._session.model_dump(mode="json")}
+
+    def restore(self, state: dict[str, Any], written: int) -> SessionConfig:
+        """Go on where another process has stopped; returns the client's configuration.
+
+        Args:
+            state: As ``state`` gave it.
+            written: Messages that the client may have seen; the next one gets the number after it.
+        """
+        self._session = WireSession.model_validate(state["session"])
+        self._config = to_config(self._session, self._defaults)
+        self._encoder.configure(self._config)
+        self._written = written
+        return self._config
 
     def _update(self, event: SessionUpdate) -> ConfigureSession:
         session = update_session(self._session, event.session)

@@ -10,6 +10,7 @@ from hearsight.streams.events import Input, Output, SessionConfig
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.state import SessionState
 
 VERSION: Final = 1
 """Of the format; raised when older programs could no longer read what is written."""
@@ -53,11 +54,24 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """The session goes on where another process has stopped; comes first, where it comes at all."""
+
+    state: SessionState
+    show: bool
+    """Whether the client was told of the conversation."""
+
+
+Taken: TypeAlias = Input | Restored
+"""What a session was given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One input, and what the session made of it."""
 
     at_s: float
-    event: Input
+    event: Taken
     outputs: tuple[Output, ...] = ()
     raised: str | None = None
     """Where the session broke down at it: the error's type and text."""

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, Self, TypeAlias, cast
 
 from hearsight.config.errors import RecordingError
-from hearsight.streams.events import Input, Samples
-from hearsight.streams.recording.event_json import MalformedEvent, from_json, input_from_json
+from hearsight.streams.events import Samples
+from hearsight.streams.recording.event_json import MalformedEvent, from_json
 from hearsight.streams.recording.files import EVENTS_FILE, HEADER_FILE
 from hearsight.streams.recording.media import MAX_PICTURE_BYTES, StoredMedia
-from hearsight.streams.recording.model import VERSION, Ending, Header
+from hearsight.streams.recording.model import VERSION, Ending, Header, Taken
 from hearsight.streams.recording.source import open_source, readable
 from hearsight.streams.recording.tracks import TrackReader
 
@@ -103,10 +103,10 @@ class Recording:
                 yield self._read_line(number, line)
                 text = self._next_line(file)
 
-    def input(self, line: Line) -> Input:
+    def input(self, line: Line) -> Taken:
         """The event of a line of kind ``in``."""
         try:
-            return input_from_json(line.value, self._media)
+            return cast(Taken, from_json(line.value, Taken, self._media))
         except MalformedEvent as error:
             raise self._damaged(line.number, str(error)) from error
 

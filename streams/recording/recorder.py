@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -19,9 +20,10 @@ from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.events import Input, Output
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.recording.files import RecordingFiles, entry_bytes
-from hearsight.streams.recording.model import Ending, Entry, Header, Reason
+from hearsight.streams.recording.model import Ending, Entry, Header, Reason, Restored, Taken
 from hearsight.streams.recording.tracks import RecordingFull
 from hearsight.streams.session.session import Session
+from hearsight.streams.session.state import SessionState
 
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """What may wait for the disk; two megabytes are a minute of an ordinary conversation."""
@@ -52,6 +54,7 @@ class RecordedSession(Session):
 
     def __init__(self, journal: Journal, header: Header, frames: FrameStore) -> None:
         self._journal = journal
+        self._began_s = header.began_s
         self._given: list[Output] = []
         ids = None if header.id_seed is None else SeededIds(header.id_seed)
         super().__init__(header.config, header.limits, frames, header.began_s, ids)
@@ -60,23 +63,33 @@ class RecordedSession(Session):
         """See `Session.receive`; taken down even where it fails."""
         if self.closed:
             return
+        with self._taken_down(event, now):
+            super().receive(event, now)
+        if self.closed:
+            self._journal.close()
+
+    def restore(self, state: SessionState, *, show: bool) -> None:
+        """See `Session.restore`; taken down, too."""
+        with self._taken_down(Restored(state, show), self._began_s):
+            super().restore(state, show=show)
+
+    def take_outputs(self) -> list[Output]:
+        """See `Session.take_outputs`."""
+        given, self._given = self._given, []
+        return given
+
+    @contextmanager
+    def _taken_down(self, event: Taken, at_s: float) -> Iterator[None]:
         raised = None
         try:
-            super().receive(event, now)
+            yield
         except Exception as error:
             raised = describe(error)
             raise
         finally:
             outputs = super().take_outputs()
             self._given += outputs
-            self._journal.write(Entry(now, event, tuple(outputs), raised))
-        if self.closed:
-            self._journal.close()
-
-    def take_outputs(self) -> list[Output]:
-        """See `Session.take_outputs`."""
-        given, self._given = self._given, []
-        return given
+            self._journal.write(Entry(at_s, event, tuple(outputs), raised))
 
 
 def describe(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from hearsight.config.errors import RecordingError
 from hearsight.streams.recording.event_json import TYPE, dumps, to_json
 from hearsight.streams.recording.media import Digests
-from hearsight.streams.recording.model import Ending
+from hearsight.streams.recording.model import Ending, Restored
 from hearsight.streams.recording.reading import Line, Recording
 from hearsight.streams.recording.recorder import describe
 
@@ -100,7 +100,10 @@ class _Replay:
         self.inputs += 1
         raised = None
         try:
-            self._session.receive(event, line.at_s)
+            if isinstance(event, Restored):
+                self._session.restore(event.state, show=event.show)
+            else:
+                self._session.receive(event, line.at_s)
         # Whatever it is, it is what was looked for: a session must not fail.
         except Exception as error:
             raised = self.raised = describe(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hearsight.streams.errors import InvalidEvent
 from hearsight.streams.events import (
     AddItem,
@@ -32,6 +34,17 @@ class Conversation:
         self._items = items
         self._out = out
         self._answered_calls: set[str] = set()
+
+    @property
+    def answered_calls(self) -> tuple[str, ...]:
+        """Ids of the client's calls that have their output."""
+        return tuple(sorted(self._answered_calls))
+
+    def restore(self, items: Iterable[Item], answered_calls: Iterable[str]) -> None:
+        """Take over a conversation that another process has held; nobody is told."""
+        for item in items:
+            self._items.insert(item)
+        self._answered_calls.update(answered_calls)
 
     def commit(self, utterance: Utterance, duration_ms: float, *, transcribe: bool) -> None:
         """Make an item of an utterance.

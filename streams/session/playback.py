@@ -133,6 +133,14 @@ class Playback:
         track = self._tracks.get(item_id)
         return None if track is None else track.sent_ms
 
+    def heard_by(self, item_id: str, now: float) -> Heard | None:
+        """What has been heard of an item by now, None for an item without audio."""
+        track = self._tracks.get(item_id)
+        if track is None:
+            return None
+        played_ms = track.position_ms(now)
+        return Heard(item_id, played_ms, track.heard_text(played_ms))
+
     def heard(self, item_id: str) -> Heard | None:
         """What was heard of an item whose playback was stopped, None while it was not."""
         track = self._tracks.get(item_id)

@@ -31,6 +31,7 @@ from hearsight.streams.events import (
 from hearsight.streams.session.items import Items
 from hearsight.streams.session.outbox import Outbox
 from hearsight.streams.session.playback import Playback
+from hearsight.streams.session.state import OpenResponse
 
 
 @dataclass(slots=True)
@@ -58,6 +59,12 @@ class Response:
     def generation(self) -> int:
         """The number that every delta of this response carries."""
         return self.request.generation
+
+    @property
+    def outline(self) -> OpenResponse:
+        """What is needed to tell of its end, should this process not live to do so."""
+        request = self.request
+        return OpenResponse(request.response_id, request.modality, self.metadata, request.max_output_tokens)
 
     def announce(self) -> None:
         """Tell the client that an answer begins."""
@@ -98,6 +105,16 @@ class Response:
                     event.item_id, "function_call", "assistant", status="in_progress", call=event.call
                 )
                 self._done(self._start(call), replace(call, status="completed"))
+
+    def heard_so_far(self, now: float) -> Item | None:
+        """The message in progress as far as it was heard, or read; None between messages."""
+        message = self._message
+        if message is None:
+            return None
+        if self.request.modality == "text":
+            return message.with_content(TextContent("".join(self._text)))
+        heard = self.playback.heard_by(message.id, now)
+        return message.with_content(AudioContent(heard.text, heard.played_ms) if heard else AudioContent(""))
 
     def end(
         self,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hearsight.streams.camera.frames import FrameStore
@@ -52,6 +53,10 @@ from hearsight.streams.events import (
     FrameDropped,
     IdleTimedOut,
     Input,
+    Item,
+    ItemAdded,
+    ItemDone,
+    KeepHeard,
     Output,
     Overheard,
     Picture,
@@ -74,7 +79,12 @@ from hearsight.streams.session.items import Items
 from hearsight.streams.session.listening import Listening, Utterance
 from hearsight.streams.session.outbox import Outbox
 from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.state import SessionState
 from hearsight.streams.session.turns import Signal
+
+RESTARTED = "The service was restarted while it gave this answer."
+RESTARTED_CODE = "server_restarted"
+INTERRUPTED_CALL = "The service was restarted while this tool ran."
 
 CHECK_IN = CreateResponse(
     instructions="The user has been silent for a while. Check in with one short, friendly sentence."
@@ -179,6 +189,46 @@ class Session:
         if self._answering.waiting and self._answering.active is None:
             due.append(self._answering.playback.ends_at_s)
         return min((at for at in due if at is not None), default=None)
+
+    # --- lasting longer than the process -----------------------------------------------------------------
+
+    def state(self, now: float) -> SessionState:
+        """What another process needs to go on from here."""
+        active = self._answering.active if self._answering.busy else None
+        heard = active.heard_so_far(now) if active is not None else None
+        items = (self._items.get(item_id) for item_id in self._items.ids)
+        return SessionState(
+            tuple(heard if heard is not None and item.id == heard.id else item for item in items),
+            self._conversation.answered_calls,
+            self._answering.owed,
+            None if active is None else active.outline,
+        )
+
+    def restore(self, state: SessionState, *, show: bool) -> None:
+        """Go on where another process has stopped; called once, before anything else.
+
+        The response that was being given then ends as failed, and its turn is answered anew if nothing of
+        the answer was heard.
+
+        Args:
+            state: As the other process left it.
+            show: Tell the client of the items, which it does not know.
+        """
+        items = [_stopped(item) for item in state.items]
+        self._conversation.restore(items, state.answered_calls)
+        unfinished = [item for item in state.items if item.status == "in_progress"]
+        for item, was in zip(items, state.items, strict=True):
+            before = self._items.before(item.id)
+            if show:
+                self._out.send(ItemAdded(item, before))
+            if show or was in unfinished:
+                self._out.send(ItemDone(item, before))
+        messages = [item for item in unfinished if item.kind == "message"]
+        self._out.ask(*(KeepHeard(item.id, item.text) for item in messages))
+        self._answering.owed = state.owed
+        if state.response is not None:
+            self._out.send(state.response.failed(RESTARTED_CODE, RESTARTED))
+            self._answering.owed |= self._answers_turns and not any(item.text for item in messages)
 
     # --- perception --------------------------------------------------------------------------------------
 
@@ -439,3 +489,12 @@ class Session:
         AnswerFinished: _on_agent,
         AnswerFailed: _on_agent,
     }
+
+
+def _stopped(item: Item) -> Item:
+    """An item as it stands once whoever was at it is gone."""
+    if item.status != "in_progress":
+        return item
+    if item.kind == "server_call":
+        return replace(item, status="incomplete", error=INTERRUPTED_CALL)
+    return replace(item, status="incomplete")

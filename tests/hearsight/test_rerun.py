@@ -9,11 +9,14 @@ import pytest
 from recorded_scenes import REPLAYS, Played, play, scenes, settings
 
 from hearsight.agent.models.scripted import Script, Step
+from hearsight.config.errors import RecordingError
 from hearsight.rerun import first_difference, output_lines, rerun
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.recording.files import write_recording
+from hearsight.streams.recording.model import Entry, Restored
 from hearsight.streams.recording.reading import Recording
+from hearsight.streams.session.state import SessionState
 
 BY_NAME = {scene.name: scene for scene in scenes()}
 
@@ -76,3 +79,11 @@ def test_an_answer_ends_where_the_recording_does_not_say_when_the_client_left(pl
         line.value for line in output_lines(first.header, entries) if line.value["type"] == "ResponseEnded"
     ]
     assert [each.get("status") for each in ended] == ["completed"]
+
+
+def test_what_goes_on_with_an_earlier_process_is_not_rerun(played, tmp_path):
+    first = played["barge_in"]
+    restored = Entry(first.header.began_s, Restored(SessionState(), show=True))
+    write_recording(tmp_path / "r", first.header, [restored, *first.entries])
+    with Recording(tmp_path / "r") as recording, pytest.raises(RecordingError, match="but not rerun"):
+        rerun(recording, BY_NAME["barge_in"].script, settings())

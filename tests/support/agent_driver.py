@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -40,6 +40,9 @@ class FakeHost:
     picture: Picture | None = None
     announced: list[str] = field(default_factory=list)
     reported: list[str] = field(default_factory=list)
+    kept_at: list[object] = field(default_factory=list)
+    """What `look` found whenever the agent waited until the conversation was kept."""
+    look: Callable[[], object] = lambda: None
 
     def latest_picture(self) -> Picture | None:
         return self.picture
@@ -49,6 +52,9 @@ class FakeHost:
 
     def report(self, instructions: str) -> None:
         self.reported.append(instructions)
+
+    async def kept(self) -> None:
+        self.kept_at.append(self.look())
 
 
 class Bench:

@@ -53,6 +53,9 @@ class PlainAgentSession:
     def discard(self, generation):
         self.notes.append(("discard", generation))
 
+    def state(self):
+        return {"messages": [], "told": len(self.notes)}
+
     async def transcribe(self, item_id):
         if self.agent.transcript is None:
             raise EngineError("no words were found")
@@ -120,8 +123,9 @@ class PlainAgent:
         self.deaf = deaf
         self.sessions: dict[str, PlainAgentSession] = {}
 
-    def open(self, session_id: str, host: Host) -> PlainAgentSession:
-        self.sessions[session_id] = PlainAgentSession(self, host)
+    def open(self, session_id: str, host: Host, state=None) -> PlainAgentSession:
+        self.sessions[session_id] = session = PlainAgentSession(self, host)
+        session.found = state
         return self.sessions[session_id]
 
     async def aclose(self) -> None:

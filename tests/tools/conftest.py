@@ -92,6 +92,7 @@ class Session:
 
     def __init__(self, memory: MemoryStore) -> None:
         self.now = FRIDAY_AFTERNOON
+        self.calls = itertools.count(1)
         self.clock = VirtualClock()
         self.camera = StillCamera()
         self.memory = memory
@@ -104,7 +105,7 @@ class Session:
         self.fired.append(timer)
 
     async def call(self, tool: str, /, **arguments: object) -> ToolOutcome:
-        return await self.registry.run(ToolCall("call-1", tool, arguments), self.context)
+        return await self.registry.run(ToolCall(f"call-{next(self.calls)}", tool, arguments), self.context)
 
     async def said(self, tool: str, /, **arguments: object) -> str | None:
         outcome = await self.call(tool, **arguments)

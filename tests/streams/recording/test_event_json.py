@@ -38,6 +38,7 @@ from hearsight.streams.recording.event_json import (
     payload_bytes,
     to_json,
 )
+from hearsight.streams.recording.model import Restored, Taken
 
 
 class Shelf:
@@ -111,6 +112,13 @@ def test_every_output_comes_back_as_it_was(kind):
         assert same(output_from_json(value, shelf), event)
 
     check()
+
+
+@settings(max_examples=40)
+@given(values(Restored))
+def test_the_state_of_an_earlier_session_comes_back_as_it_was(restored):
+    value, shelf = written(restored)
+    assert same(from_json(value, Taken, shelf), restored)
 
 
 @given(values(SessionConfig))

@@ -7,15 +7,24 @@ import json
 import threading
 
 import pytest
-from recording_parts import BEGAN_S, conversation, entries, header
+from recording_parts import BEGAN_S, conversation, entries, header, noise
 
 from hearsight.streams.camera.frames import FrameStore
-from hearsight.streams.events import Announce, Close, DeleteItem
+from hearsight.streams.events import (
+    Announce,
+    AnswerSpeech,
+    Close,
+    DeleteItem,
+    ItemAdded,
+    StartResponse,
+)
 from hearsight.streams.recording import tracks
-from hearsight.streams.recording.files import RecordingFiles, entry_bytes
+from hearsight.streams.recording.files import RecordingFiles, entry_bytes, write_recording
+from hearsight.streams.recording.model import Restored
 from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.recorder import RecordedSession, Recorder
 from hearsight.streams.recording.replaying import replay
+from hearsight.streams.session.state import SessionState
 
 PLENTY = 2**30
 
@@ -90,6 +99,34 @@ def test_a_refusal_is_no_breakdown():
     session = RecordedSession(notes, header(), FrameStore(8, 1_000_000))
     session.receive(DeleteItem("nothing"), BEGAN_S)
     assert notes.entries[0].raised is None and notes.entries[0].outputs[0].code == "item_not_found"
+
+
+def earlier() -> SessionState:
+    """A session that was killed while it answered, its picture and all."""
+    session = header().new_session()
+    for at_s, event in conversation():
+        session.receive(event, BEGAN_S + at_s)
+    started = next(command for command in session.take_commands() if isinstance(command, StartResponse))
+    said = AnswerSpeech(started.request.generation, "answer_0", "Hello there.", noise(24_000, 5))
+    session.receive(said, BEGAN_S + 2.1)
+    return SessionState.from_json(session.state(BEGAN_S + 2.5).to_json())
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_session_that_goes_on_with_an_earlier_one_replays(tmp_path, show):
+    notes = Notes()
+    session = RecordedSession(notes, header(), FrameStore(8, 1_000_000))
+    session.restore(earlier(), show=show)
+    restored = session.take_outputs()
+    assert [type(output) for output in restored].count(ItemAdded) == (4 if show else 0)
+    assert restored[-1].reason == "server_restarted"
+    for at_s, event in [*conversation(), (9.0, Close())]:
+        session.receive(event, BEGAN_S + at_s)
+    assert isinstance(notes.entries[0].event, Restored) and list(notes.entries[0].outputs) == restored
+    write_recording(tmp_path / "r", header(), notes.entries)
+    with Recording(tmp_path / "r") as recording:
+        verdict = replay(recording)
+    assert verdict.same and verdict.inputs == len(notes.entries)
 
 
 # --- the thread ------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.server import Server
-from hearsight.streams.transport import Endpoint, ServerOptions
+from hearsight.streams.transport import Endpoint, Resumption, ServerOptions
 
 PATH = "/v1/realtime"
 
@@ -50,6 +50,7 @@ class ObedientRuntime:
         self._closed = asyncio.Event()
         self._broken: Exception | None = None
         self.hangs = False
+        self.describe_wire = dict
 
     async def receive(self, event: ClientEvent) -> None:
         self.received.append(event)
@@ -111,7 +112,7 @@ class Service:
     def _codec(self, session_id: str) -> OpenAIRealtimeCodec:
         return OpenAIRealtimeCodec(session_id, "hearsight", SessionConfig())
 
-    def _runtime(self, session_id: str) -> ObedientRuntime:
+    def _runtime(self, session_id: str, resumed: Resumption | None = None) -> ObedientRuntime:
         self.on_open(session_id)
         self.runtimes[session_id] = runtime = ObedientRuntime(session_id)
         return runtime

@@ -1,0 +1,123 @@
+"""What of a session outlasts its process, and its form as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from hearsight.streams.events import (
+    AudioContent,
+    Content,
+    ImageContent,
+    Item,
+    Modality,
+    Picture,
+    ResponseEnded,
+    TextContent,
+    ToolCall,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResponse:
+    """A response that the client was told of and that has not ended."""
+
+    response_id: str
+    modality: Modality
+    metadata: dict[str, str] | None = None
+    max_output_tokens: int | None = None
+
+    def failed(self, code: str, message: str) -> ResponseEnded:
+        """Its end, when whoever gave it is gone."""
+        return ResponseEnded(
+            self.response_id,
+            self.modality,
+            "failed",
+            code,
+            message,
+            metadata=self.metadata,
+            max_output_tokens=self.max_output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One moment of a session, from which another process can go on.
+
+    What is being said at that moment is not in it: an utterance that has not been committed is gone with its
+    process, and of an answer that is being spoken it has the words that were heard by then.
+    """
+
+    items: tuple[Item, ...] = ()
+    answered_calls: tuple[str, ...] = ()
+    """Ids of the client's calls that have their output."""
+    owed: bool = False
+    """A turn has ended that no response has answered yet."""
+    response: OpenResponse | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; pictures are named by their keys, and not in it."""
+        return {
+            "items": [_show(item) for item in self.items],
+            "answered_calls": list(self.answered_calls),
+            "owed": self.owed,
+            "response": None if self.response is None else asdict(self.response),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SessionState:
+        """The state that ``to_json`` wrote.
+
+        Raises:
+            LookupError: Something is missing.
+            TypeError: Something is there that does not belong.
+        """
+        response = data["response"]
+        return cls(
+            tuple(_read(item) for item in data["items"]),
+            tuple(data["answered_calls"]),
+            bool(data["owed"]),
+            None if response is None else OpenResponse(**response),
+        )
+
+
+def _show(item: Item) -> dict[str, Any]:
+    bare = replace(item, content=())
+    return {**asdict(bare), "content": [_show_part(part) for part in item.content]}
+
+
+def _show_part(part: Content) -> dict[str, Any]:
+    match part:
+        case TextContent():
+            return {"type": "text", "text": part.text}
+        case AudioContent():
+            return {"type": "audio", "transcript": part.transcript, "duration_ms": part.duration_ms}
+        case ImageContent():
+            picture = part.picture
+            named = {name: getattr(picture, name) for name in _PICTURE_FIELDS}
+            return {"type": "image", **named}
+
+
+_PICTURE_FIELDS = ("mime_type", "width", "height", "key", "captured_ms", "detail")
+
+
+def _read(data: dict[str, Any]) -> Item:
+    call = data["call"]
+    fields = {
+        **data,
+        "content": tuple(_read_part(part) for part in data["content"]),
+        "call": None if call is None else ToolCall(**call),
+    }
+    return Item(**fields)
+
+
+def _read_part(data: dict[str, Any]) -> Content:
+    kind, fields = data["type"], {key: value for key, value in data.items() if key != "type"}
+    match kind:
+        case "text":
+            return TextContent(**fields)
+        case "audio":
+            return AudioContent(**fields)
+        case "image":
+            return ImageContent(Picture(data=b"", **fields))
+    raise TypeError(f"an item cannot hold {kind!r}")
