@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import structlog
+import websockets
 from recorded_scenes import DATA
 
 from hearsight.asking import ask, read_question
@@ -73,3 +76,46 @@ async def test_a_recording_that_is_full_hurts_no_conversation(talk, tmp_path, mo
     with Recording(first.path) as recording:
         verdict = replay(recording)
     assert verdict.same and verdict.ending.reason == "full" and verdict.ending.lost > 10
+
+
+async def test_a_conversation_that_goes_on_in_another_process_is_recorded_and_replays(
+    script, scripted, serving, tmp_path
+):
+    more = {
+        "recording__enabled": True,
+        "recording__folder": tmp_path / "recordings",
+        "conversations__path": tmp_path / "conversations.sqlite",
+    }
+    first = script({"say": "Nine."}, {"say": "I said nine."})
+    async with serving(scripted(first, **more)) as (_, url), websockets.connect(url) as socket:
+        session_id = (await told(socket, "session.created"))["session"]["id"]
+        await type_in(socket, "Three times three?")
+        await told(socket, "response.done")
+    async with (
+        serving(scripted(script({"say": "I said nine."}), **more)) as (_, url),
+        websockets.connect(f"{url}?session_id={session_id}") as socket,
+    ):
+        await told(socket, "conversation.item.done")
+        await type_in(socket, "What did you say?")
+        await told(socket, "response.done")
+    before, after = find(tmp_path / "recordings")
+    for each in (before, after):
+        with Recording(each.path) as recording:
+            verdict = replay(recording)
+            inputs = [line.value["type"] for line in recording.lines() if line.kind == "in"]
+        assert verdict.same, verdict.divergence
+        assert ("Restored" in inputs) == (each is after)
+
+
+async def type_in(socket, text: str) -> None:
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
+    await socket.send(json.dumps({"type": "response.create"}))
+
+
+async def told(socket, kind: str) -> dict:
+    """The next message of a type."""
+    while (event := json.loads(await socket.recv()))["type"] != kind:
+        assert event["type"] != "error", event
+    return event
