@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from hearsight.config.errors import RecordingError
 from hearsight.config.settings import Settings, load_settings
 from hearsight.conversation_view import happenings, summary, table
 from hearsight.startup import EXIT_FAILED, ConfigOption, PresetOption, readable_errors
@@ -88,9 +89,13 @@ def locate(recording: Path, config: Path | None, preset: str | None) -> Path:
 
     Raises:
         ConfigError: The settings, which name that folder, cannot be used.
+        RecordingError: No file can have such a name.
     """
     inside = load_settings(preset=preset, config_file=config).settings.recording.folder / recording
-    return inside if not recording.exists() and inside.exists() else recording
+    try:
+        return inside if not recording.exists() and inside.exists() else recording
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"There is no recording '{str(recording)[:80]}'.") from error
 
 
 def how_it_ended(ending: Ending | None) -> str:

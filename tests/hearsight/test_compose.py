@@ -17,6 +17,7 @@ from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.models_command import open_store
+from hearsight.streams.recording.recordings import RecordingOptions
 from hearsight.streams.transport import ServerOptions
 
 PLACES = {
@@ -122,6 +123,10 @@ def test_the_defaults_of_the_settings_are_those_of_what_they_set():
     options = composed(Settings())
     for field in fields(ServerOptions):
         assert options[f"server.{field.name}"] == getattr(ServerOptions(), field.name), field.name
+    recording = RecordingOptions(Settings().recording.folder)
+    for field in fields(RecordingOptions):
+        if field.name not in ("program", "engine"):
+            assert options[f"recording.{field.name}"] == getattr(recording, field.name), field.name
 
 
 async def test_tools_and_memory_are_those_of_the_settings(script, scripted, tmp_path):

@@ -188,7 +188,7 @@ def test_an_incomplete_one_says_so(folder, end, says):
     assert "The same:" in text and says in text
 
 
-@pytest.mark.parametrize("name", ["none", "notes.txt"])
+@pytest.mark.parametrize("name", ["none", "notes.txt", "x" * 5_000])
 def test_what_is_no_recording_is_refused_in_a_sentence(folder, tmp_path, name):
     (tmp_path / "notes.txt").write_text("mine")
     for words in (["replay", name], ["recordings", "show", name], ["recordings", "export", name]):

@@ -88,6 +88,7 @@ def test_a_disk_that_hangs_holds_up_the_end_for_no_longer_than_it_may(tmp_path, 
         recordings.close(timeout_s=0.05)
     assert [entry["event"] for entry in logs] == ["a recording is not written to its end"]
     gate.set()
+    recordings.close()
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_no_session_is_hurt(tmp_path):
