@@ -30,17 +30,26 @@ class Happening:
 
 def happenings(lines: Iterable[Line]) -> Iterator[Happening]:
     """What is worth telling of a recording."""
-    spoken: dict[str, float] = {}
+    began: dict[str, float] = {}
+    saying: dict[str, str] = {}
     for line in lines:
         if line.kind == "raised":
             yield Happening(line.at_s, "", f"The session broke down: {line.value}")
         elif line.kind == "out":
-            output = line.value
-            if output.get(TYPE) in ("SpeechStarted", "AudioCommitted", "ContentStarted"):
-                spoken.setdefault(str(output.get("item_id")), line.at_s)
-            told = _tell(output, line.at_s, spoken)
+            item_id = str(line.value.get("item_id"))
+            match line.value.get(TYPE):
+                case "SpeechStarted" | "AudioCommitted" | "ContentStarted":
+                    began.setdefault(item_id, line.at_s)
+                case "TextDelta":
+                    began.setdefault(item_id, line.at_s)
+                    saying[item_id] = f"{saying.get(item_id, '')}{line.value.get('text')}"
+                case "ContentDone":
+                    saying.pop(item_id, None)
+            told = _tell(line.value, began.get(item_id, line.at_s), line.at_s)
             if told is not None:
                 yield told
+    for item_id, text in saying.items():
+        yield Happening(began[item_id], "assistant", f"{text} … (the recording ends here)")
 
 
 def table(found: Iterable[Happening], began_s: float) -> Table:
@@ -70,19 +79,17 @@ def summary(event: dict[str, Any]) -> str:
     return f"{event.get(TYPE, '?')} {', '.join(shown)}".rstrip()
 
 
-def _tell(output: dict[str, Any], at_s: float, spoken: Mapping[str, float]) -> Happening | None:
+def _tell(output: dict[str, Any], began_s: float, at_s: float) -> Happening | None:
     match output:
-        case {"type": "TranscriptionCompleted", "text": str(text), "item_id": str(item_id)}:
-            return Happening(
-                spoken.get(str(item_id), at_s), "user", text or "(nothing that could be written down)"
-            )
+        case {"type": "TranscriptionCompleted", "text": str(text)}:
+            return Happening(began_s, "user", text or "(nothing that could be written down)")
         case {"type": "TranscriptionError", "message": message}:
             return Happening(at_s, "", f"What the user said could not be written down: {message}")
         case {"type": "ItemAdded", "item": dict(item)}:
             text = _typed(item)
             return Happening(at_s, "user", text) if text else None
-        case {"type": "ContentDone", "text": str(text), "item_id": item_id}:
-            return Happening(spoken.get(str(item_id), at_s), "assistant", text or "(nothing of it was heard)")
+        case {"type": "ContentDone", "text": str(text)}:
+            return Happening(began_s, "assistant", text or "(nothing of it was heard)")
         case {"type": "OutputItemDone", "item": {"call": dict(call)} as item}:
             return Happening(at_s, "tool", _call(call, item))
         case {"type": "ResponseEnded", "status": str(status)} if status != "completed":

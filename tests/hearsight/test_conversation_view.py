@@ -105,6 +105,25 @@ def test_words_stand_where_they_began():
     ]
 
 
+def test_an_answer_that_the_recording_does_not_outlast_is_told_as_far_as_it_went():
+    found = list(
+        happenings(
+            [
+                out("ContentStarted", 1.0, item_id="a"),
+                out("TextDelta", 1.0, item_id="a", text="All of it."),
+                out("ContentDone", 1.5, item_id="a", text="All of it."),
+                out("ContentStarted", 3.0, item_id="b"),
+                out("TextDelta", 3.0, item_id="b", text="Once upon"),
+                out("TextDelta", 3.2, item_id="b", text=" a time"),
+            ]
+        )
+    )
+    assert [(each.at_s - BEGAN_S, each.what) for each in found] == [
+        (1.0, "All of it."),
+        (3.0, "Once upon a time … (the recording ends here)"),
+    ]
+
+
 def test_the_table_is_in_order_and_no_markup_of_theirs_counts():
     console = Console(file=StringIO(), width=100)
     console.print(
