@@ -4,6 +4,7 @@ The tree::
 
     StartupError
     ├── ConfigError             a setting is unknown, malformed or contradicts another
+    ├── RecordingError          a recording cannot be read
     └── PayloadError            a model file cannot be used
         ├── PayloadMissing      it is not on this machine
         ├── PayloadCorrupt      its bytes are not the ones that the manifest pins
@@ -31,6 +32,10 @@ class ConfigError(StartupError):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class RecordingError(StartupError):
+    """What was given is no recording, is damaged, or was made by a newer version."""
 
 
 class PayloadError(StartupError):

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hearsight.config import conversation, engines, keeping, layers, mcp, problems, service
 from hearsight.config.errors import ConfigError
+from hearsight.config.recording import RecordingSettings
 
 DEFAULT_ORIGIN = "default"
 
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     openai: engines.OpenAISettings = Field(default_factory=engines.OpenAISettings)
     tools: conversation.ToolSettings = Field(default_factory=conversation.ToolSettings)
     conversations: keeping.ConversationsSettings = Field(default_factory=keeping.ConversationsSettings)
+    recording: RecordingSettings = Field(default_factory=RecordingSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)
 

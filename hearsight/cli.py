@@ -1,4 +1,4 @@
-"""The command line: ``hearsight serve``, ``ask``, ``doctor``, ``config``, ``models`` and ``sessions``."""
+"""The command line: the service, questions to it, its health, settings, models, sessions and recordings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hearsight.config.settings import load_settings
 from hearsight.config_command import show_config
 from hearsight.doctor import doctor_command
 from hearsight.models_command import models_app
+from hearsight.recordings_command import recordings_app
+from hearsight.replay_command import replay_command
 from hearsight.serve_command import serve_command
 from hearsight.sessions_command import sessions_app
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
@@ -26,9 +28,11 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.add_typer(sessions_app)
+app.add_typer(recordings_app)
 app.command("serve")(serve_command)
 app.command("ask")(ask_command)
 app.command("doctor")(doctor_command)
+app.command("replay")(replay_command)
 
 
 def _show_version(wanted: bool) -> None:

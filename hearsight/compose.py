@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
@@ -27,6 +28,7 @@ from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.page import Page
+from hearsight.streams.recording.recordings import RecordingOptions, Recordings
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
 from hearsight.streams.session.settings import SessionLimits
@@ -102,7 +104,12 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
     await agent.warm_up()
-    return Service(settings, agent, perception, replace(runtime_options(settings), keeper=keeper))
+    options = replace(runtime_options(settings), keeper=keeper)
+    if settings.recording.enabled:
+        recordings = Recordings(recording_options(settings))
+        opened.push_async_callback(asyncio.to_thread, recordings.close)
+        options = replace(options, new_session=recordings.new_session)
+    return Service(settings, agent, perception, options)
 
 
 async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: AsyncExitStack) -> None:
@@ -219,6 +226,20 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
         ),
         echo_guard=turn.echo_guard,
         log_transcripts=settings.log.transcripts,
+    )
+
+
+def recording_options(settings: Settings) -> RecordingOptions:
+    """How sessions are recorded."""
+    recording = settings.recording
+    return RecordingOptions(
+        folder=recording.folder,
+        keeps=recording.keep,
+        max_session_bytes=recording.max_session_bytes,
+        max_total_bytes=recording.max_total_bytes,
+        max_age_s=recording.max_age_days * 24 * 3600,
+        program=f"hearsight {version('hearsight')}",
+        engine=settings.engine.name,
     )
 
 

@@ -6,12 +6,11 @@ Independent of sockets: the server, the local session and embedders all drive th
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -19,6 +18,7 @@ from hearsight.streams.audio.echo import EchoGuard
 from hearsight.streams.audio.front_end import AudioFrontEnd
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings, Eye
+from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import (
     AddItem,
@@ -27,6 +27,7 @@ from hearsight.streams.events import (
     AudioChunk,
     AudioDelta,
     AudioFrame,
+    CameraFrame,
     CameraPicture,
     ClientEvent,
     Close,
@@ -66,6 +67,7 @@ from hearsight.streams.events import (
     TranscriptionCompleted,
     TranscriptionFailed,
 )
+from hearsight.streams.ids import SeededIds
 from hearsight.streams.keeping import CHANGING, Keeping
 from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
@@ -89,6 +91,17 @@ class Perception:
     end_of_turn: EndOfTurn | None
 
 
+NewSession: TypeAlias = Callable[[str, SessionConfig, SessionLimits, FrameStore, float], Session]
+"""Makes the session itself: of its id, what it starts with, and the time."""
+
+
+def new_session(
+    session_id: str, config: SessionConfig, limits: SessionLimits, frames: FrameStore, now: float
+) -> Session:
+    """A session that is not recorded."""
+    return Session(config, limits, frames, now, SeededIds())
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
     """What a session starts with."""
@@ -100,12 +113,10 @@ class RuntimeOptions:
     """Do not take the service's own voice, back from a speaker, for the user's."""
     log_transcripts: bool = False
     """Write what both sides said into the log."""
+    new_session: NewSession = new_session
+    """`Recordings.new_session` makes sessions that are recorded."""
     keeper: Keeper | None = None
     """Where conversations are kept; None keeps none."""
-
-
-def _random_id(prefix: str) -> str:
-    return f"{prefix}_{secrets.token_hex(10)}"
 
 
 class SessionRuntime:
@@ -138,7 +149,7 @@ class SessionRuntime:
         self._perception = perception
         self._eye = Eye(options.camera, clock)
         config = options.config if resumed is None else resumed.config
-        self._session = Session(config, options.limits, self._eye.frames, clock(), _random_id)
+        self._session = options.new_session(session_id, config, options.limits, self._eye.frames, clock())
         self._echo = EchoGuard() if options.echo_guard else None
         self._front_end = AudioFrontEnd(config.input_format, perception.vad)
         self._agent = agent.open(session_id, self, resumed.record.agent if resumed is not None else None)
@@ -181,6 +192,12 @@ class SessionRuntime:
                 self._feed(replace(event, input=tuple([await self._checked(item) for item in event.input])))
             case _:
                 self._feed(event)
+
+    def perceive(self, event: Input) -> None:
+        """Take an event as `receive` makes it of what a client sends; for whoever has perceived already."""
+        if isinstance(event, CameraFrame):
+            self._eye.newest = event.picture
+        self._feed(event)
 
     async def _hear(self, data: bytes) -> None:
         for at in range(0, len(data), MAX_CHUNK_BYTES):

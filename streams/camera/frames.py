@@ -34,8 +34,8 @@ class FrameStore:
     """
 
     def __init__(self, max_frames: int, max_bytes: int, max_age_s: float = MAX_AGE_S) -> None:
-        self._max_frames = max_frames
-        self._max_bytes = max_bytes
+        self.max_frames = max_frames
+        self.max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._waiting: deque[_Waiting] = deque()
         self.newest: Picture | None = None
@@ -66,7 +66,7 @@ class FrameStore:
     def _make_room(self) -> str | None:
         dropped = 0
         while len(self._waiting) > 1 and (
-            len(self._waiting) > self._max_frames or self._bytes > self._max_bytes
+            len(self._waiting) > self.max_frames or self._bytes > self.max_bytes
         ):
             self._waiting.popleft()
             dropped += 1

@@ -1,15 +1,23 @@
 """Every setting reaches its place, and what is opened is closed again."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hearsight.compose import agent_settings, open_service, runtime_options, server_options
+from hearsight.compose import (
+    agent_settings,
+    open_service,
+    recording_options,
+    runtime_options,
+    server_options,
+)
 from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.models_command import open_store
+from hearsight.streams.recording.recordings import RecordingOptions
 from hearsight.streams.transport import ServerOptions
 
 PLACES = {
@@ -60,7 +68,16 @@ PLACES = {
 }
 """By key: another value than the default, and where it shows."""
 
+PLACES |= {
+    "recording.folder": (Path("/somewhere"), {"recording.folder": Path("/somewhere")}),
+    "recording.keep": (["audio"], {"recording.keeps": ("audio",)}),
+    "recording.max_session_bytes": (2_000_000, {"recording.max_session_bytes": 2_000_000}),
+    "recording.max_total_bytes": (2**33, {"recording.max_total_bytes": 2**33}),
+    "recording.max_age_days": (2.0, {"recording.max_age_s": 172_800.0}),
+}
+
 ELSEWHERE = {
+    "recording.enabled",
     "assistant.language",
     *("tools.enabled", "tools.mcp", "tools.memory_path", "tools.timeout_s"),
     *("server.tls", "server.tls_certificate", "server.tls_key", "server.tls_folder"),
@@ -74,6 +91,7 @@ def composed(settings: Settings) -> dict[str, object]:
     parts = {
         "agent": asdict(agent_settings(settings)),
         "runtime": asdict(runtime_options(settings)),
+        "recording": asdict(recording_options(settings)),
         "server": {field.name: getattr(server, field.name) for field in fields(ServerOptions)},
     }
     return dict(flat("", parts))
@@ -106,6 +124,10 @@ def test_the_defaults_of_the_settings_are_those_of_what_they_set():
     options = composed(Settings())
     for field in fields(ServerOptions):
         assert options[f"server.{field.name}"] == getattr(ServerOptions(), field.name), field.name
+    recording = RecordingOptions(Settings().recording.folder)
+    for field in fields(RecordingOptions):
+        if field.name not in ("program", "engine"):
+            assert options[f"recording.{field.name}"] == getattr(recording, field.name), field.name
 
 
 async def test_tools_and_memory_are_those_of_the_settings(script, scripted, tmp_path):

@@ -18,6 +18,8 @@ from hearsight.streams.events import (
     AudioCommitted,
     AudioDelta,
     AudioFormat,
+    AudioFrame,
+    CameraFrame,
     CameraPicture,
     CancelResponse,
     CommitAudio,
@@ -375,3 +377,24 @@ async def test_closing_twice_is_closing_once(silero):
         await runtime.close("twice")
         await runtime.receive(CreateResponse())
         assert not runtime.responding
+
+
+async def test_what_was_perceived_already_is_taken_as_it_is(silero):
+    async with running(silero, PlainAgent()) as (runtime, listener, agent):
+        for probability in [0.95] * 20 + [0.01] * 40:
+            runtime.perceive(AudioFrame(np.zeros(512, np.int16), probability))
+        seen = Picture(jpeg(), "image/jpeg", 64, 48, "key", 1.0)
+        runtime.perceive(CameraFrame(seen))
+        await listener.until(AudioCommitted)
+        (ended,) = await listener.until(ResponseEnded)
+        assert ended.status == "completed" and runtime.latest_picture() is seen
+
+
+async def test_ids_of_two_sessions_have_nothing_in_common(silero):
+    named = set()
+    for _ in range(2):
+        async with running(silero, PlainAgent()) as (runtime, listener, _):
+            await runtime.receive(CreateResponse())
+            (started,) = await listener.until(ResponseStarted)
+            named.add(started.response_id)
+    assert len(named) == 2

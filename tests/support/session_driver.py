@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ from hearsight.streams.events import (
     Tick,
     WordTiming,
 )
-from hearsight.streams.session.session import Session
+from hearsight.streams.recording.model import VERSION, Entry, Header
+from hearsight.streams.recording.recorder import RecordedSession
 from hearsight.streams.session.settings import SessionLimits
 
 FRAME = 512
@@ -65,14 +66,44 @@ def spoken(generation: int, item_id: str, text: str, *, start_ms: float = 0.0, p
     return AnswerSpeech(generation, item_id, text, samples, tuple(words))
 
 
+driven: deque[SessionDriver] = deque(maxlen=4)
+"""The latest drivers, for whoever wants to write down what they did."""
+
+
+class Notes:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.closed = False
+
+    def write(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class SessionDriver:
     """A session, its virtual clock, and everything that it ever said."""
 
     def __init__(self, config: SessionConfig | None = None, limits: SessionLimits | None = None) -> None:
         self.now = 100.0
-        self.session = Session(
-            config or SessionConfig(), limits or SessionLimits(), FrameStore(8, 8_000_000), self.now
+        self.journal = Notes()
+        frames = FrameStore(8, 8_000_000)
+        self.header = Header(
+            version=VERSION,
+            program="tests",
+            began="2026-01-01T00:00:00+00:00",
+            began_s=self.now,
+            id_seed=None,
+            config=config or SessionConfig(),
+            limits=limits or SessionLimits(),
+            max_frames=frames.max_frames,
+            max_frame_bytes=frames.max_bytes,
         )
+        self.session = RecordedSession(self.journal, self.header, frames)
+        driven.append(self)
         self.outputs: list[Output] = []
         self.commands: list[Command] = []
         self.requests: dict[int, ResponseRequest] = {}

@@ -1,16 +1,18 @@
 """The session's promises, held against random interleavings on a virtual clock.
 
 `SessionDriver` checks the order of everything that is said after every event; the tests here add what needs
-a look back over the whole conversation. `FUZZ_EXAMPLES` raises the number of conversations.
+a look back over the whole conversation. `FUZZ_EXAMPLES` raises the number of conversations. What fails leaves
+a replay file behind, whose folder the failure names.
 """
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from session_driver import SessionDriver, is_contiguous, spoken
+from session_replays import given, keep
 
 from hearsight.streams.events import (
     AddItem,
@@ -54,6 +56,8 @@ from hearsight.streams.events import (
     TruncateItem,
     TurnDetection,
 )
+from hearsight.streams.recording.reading import Recording
+from hearsight.streams.recording.replaying import replay
 from hearsight.streams.session.settings import SessionLimits
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
@@ -390,3 +394,13 @@ def test_close_is_final(detection, script, after):
     driver.feed(Close())
     assert (len(driver.outputs), len(driver.commands)) == (said, asked)
     assert driver.session.deadline() is None
+
+
+@settings(conversations, max_examples=max(40, EXAMPLES // 10))
+@given(st.sampled_from(sorted(DETECTION)), steps)
+def test_every_conversation_replays_as_it_was(tmp_path_factory, detection, script):
+    driver = played(detection, script)
+    with Recording(keep(driver, tmp_path_factory.getbasetemp() / "conversation")) as recording:
+        verdict = replay(recording)
+    assert verdict.divergence is None
+    assert (verdict.inputs, verdict.outputs) == (len(driver.journal.entries), len(driver.outputs))

@@ -1,0 +1,1 @@
+"""Recordings of sessions: written while they run, read again, and replayed."""
