@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hearsight.config.engines import MAX_CONTEXT_TOKENS
@@ -48,6 +48,10 @@ ALL_TOOLS: tuple[ToolName, ...] = (
     "remember",
     "recall",
 )
+
+
+MIN_PHRASE_LETTERS = 4
+"""Of a wake phrase: shorter ones are heard everywhere."""
 
 
 class TurnSettings(Section):
@@ -114,6 +118,33 @@ class TurnSettings(Section):
                 {"keys": ["turn.speculate_after_ms", "turn.short_silence_ms", "turn.long_silence_ms"]},
             )
         return self
+
+
+def _sayable(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    for phrase in phrases:
+        if sum(character.isalpha() for character in phrase) < MIN_PHRASE_LETTERS:
+            raise ValueError(f"{phrase!r} is too short to be told from other words: use at least "
+                             f"{MIN_PHRASE_LETTERS} letters, better two words such as 'hey computer'")
+    return phrases
+
+
+Phrases = Annotated[Names[str], AfterValidator(_sayable)]
+
+
+class WakeSettings(Section):
+    """A phrase that wakes the service; without one it always listens."""
+
+    phrases: Phrases = Field(
+        (),
+        description="What an utterance must begin with while a session is asleep, such as `hey computer`; "
+        "none: sessions never sleep.",
+    )
+    sleep_phrases: Phrases = Field(
+        ("go to sleep",), description="What puts a session to sleep when it is all that is said."
+    )
+    sleep_after_s: float = Field(
+        60, ge=5, le=86_400, description="Seconds after the last turn until a session falls asleep."
+    )
 
 
 class ContextSettings(Section):

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     audio: service.AudioSettings = Field(default_factory=service.AudioSettings)
     camera: service.CameraSettings = Field(default_factory=service.CameraSettings)
     turn: conversation.TurnSettings = Field(default_factory=conversation.TurnSettings)
+    wake: conversation.WakeSettings = Field(default_factory=conversation.WakeSettings)
     context: conversation.ContextSettings = Field(default_factory=conversation.ContextSettings)
     assistant: conversation.AssistantSettings = Field(default_factory=conversation.AssistantSettings)
     embedded: engines.EmbeddedSettings = Field(default_factory=engines.EmbeddedSettings)

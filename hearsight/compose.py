@@ -13,6 +13,7 @@ from hearsight.agent.agent import AgentSettings, HearsightAgent
 from hearsight.agent.models.base import Engine
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.base import Voice
+from hearsight.config.conversation import WakeSettings
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
@@ -25,7 +26,7 @@ from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
-from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.settings import SessionLimits, WakeRules
 from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
@@ -142,10 +143,10 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         options: Where and how it listens, as a rule `server_options`.
         new_runtime: Makes a session's runtime.
     """
-    config = runtime_options(settings).config
+    config, wake = runtime_options(settings).config, wake_rules(settings.wake)
 
     def new_codec(session_id: str) -> OpenAIRealtimeCodec:
-        return OpenAIRealtimeCodec(session_id, settings.engine.name, config)
+        return OpenAIRealtimeCodec(session_id, settings.engine.name, config, wake=wake)
 
     endpoint = Endpoint("openai-realtime", new_codec, subprotocols=("realtime",))
     return Server(options, {REALTIME_PATH: endpoint}, new_runtime)
@@ -164,6 +165,13 @@ def agent_settings(settings: Settings) -> AgentSettings:
     )
 
 
+def wake_rules(wake: WakeSettings) -> WakeRules | None:
+    """When a session listens; None: always."""
+    if not wake.phrases:
+        return None
+    return WakeRules(wake.phrases, wake.sleep_phrases, wake.sleep_after_s)
+
+
 def runtime_options(settings: Settings) -> RuntimeOptions:
     """What a session starts with."""
     turn, camera = settings.turn, settings.camera
@@ -177,6 +185,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
                 prefix_padding_ms=turn.prefix_padding_ms,
                 short_silence_ms=turn.short_silence_ms,
                 long_silence_ms=turn.long_silence_ms,
+                endpoint_threshold=turn.endpoint_threshold,
             ),
         ),
         limits=SessionLimits(
@@ -185,11 +194,11 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
             lead_ms=turn.lead_ms,
             speculate_after_ms=turn.speculate_after_ms,
             speculative=turn.speculative,
-            endpoint_threshold=turn.endpoint_threshold,
             stall_ms=turn.stall_ms,
             max_utterance_ms=round(settings.audio.max_utterance_s * 1000),
             max_buffered_ms=round(settings.audio.max_buffered_s * 1000),
             frames_per_turn=camera.frames_per_utterance,
+            wake=wake_rules(settings.wake),
         ),
         camera=CameraSettings(
             max_pixels=camera.max_pixels,

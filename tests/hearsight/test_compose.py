@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from hearsight.compose import agent_settings, open_service, runtime_options, server_options
+from hearsight.config.conversation import WakeSettings
 from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.models_command import open_store
+from hearsight.streams.session.settings import WakeRules
 from hearsight.streams.transport import ServerOptions
 
 PLACES = {
@@ -24,7 +26,7 @@ PLACES = {
     "turn.echo_guard": (False, {"runtime.echo_guard": False}),
     "turn.lead_ms": (250, {"runtime.limits.lead_ms": 250}),
     "turn.stall_ms": (900, {"runtime.limits.stall_ms": 900}),
-    "turn.endpoint_threshold": (0.7, {"runtime.limits.endpoint_threshold": 0.7}),
+    "turn.endpoint_threshold": (0.7, {"runtime.config.turn_detection.endpoint_threshold": 0.7}),
     "audio.max_utterance_s": (20.5, {"runtime.limits.max_utterance_ms": 20_500}),
     "audio.max_buffered_s": (30.2, {"runtime.limits.max_buffered_ms": 30_200}),
     "camera.max_pixels": (5000, {"runtime.camera.max_pixels": 5000}),
@@ -98,6 +100,14 @@ def test_a_setting_reaches_its_place_and_no_other(key):
     before = composed(Settings())
     after = composed(load_settings(overrides={key: value}).settings)
     assert {path: after[path] for path in after if after[path] != before[path]} == places
+
+
+def test_a_wake_phrase_puts_sessions_to_sleep():
+    assert runtime_options(Settings()).limits.wake is None
+    given = {"wake.phrases": "hey computer, okay computer", "wake.sleep_after_s": 20}
+    rules = runtime_options(load_settings(overrides=given).settings).limits.wake
+    assert rules == WakeRules(("hey computer", "okay computer"), ("go to sleep",), 20.0)
+    assert WakeRules(("x",)) == WakeRules(("x",), WakeSettings().sleep_phrases, WakeSettings().sleep_after_s)
 
 
 def test_the_defaults_of_the_settings_are_those_of_what_they_set():
