@@ -15,6 +15,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.streams.ports import Host
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
+from hearsight.tools.watches import WatchLimits
 
 
 def _local_now() -> datetime:
@@ -35,6 +36,7 @@ class AgentSettings:
     context_limit: int = CONTEXT_LIMIT
     reserve_tokens: int = 1024
     answer: AnswerLimits = field(default_factory=AnswerLimits)
+    watch: WatchLimits = WatchLimits()
 
 
 class HearsightAgent:

@@ -16,6 +16,7 @@ from hearsight.agent.anticipation import Anticipation
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
 from hearsight.agent.ledger import Ledger
+from hearsight.agent.lookout import SessionLookout
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.pending import PendingCalls
@@ -47,6 +48,7 @@ from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.timers import Timer, Timers
+from hearsight.tools.watches import Watches
 
 if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent
@@ -74,8 +76,15 @@ class HearsightAgentSession:
         )
         self._timers = Timers(self._announcer(host), session_id=session_id)
         camera = SessionCamera(host, self._conversation, agent.now)
+        self._lookout = SessionLookout(
+            host,
+            lambda: agent.engine.open(f"{session_id} watch"),
+            agent.engine.capabilities,
+            lambda: self._anticipation.answering or self._context.listening,
+        )
+        self._watches = Watches(self._lookout, host.announce, agent.settings.watch, session_id=session_id)
         self._tool_runs = ToolRuns(
-            ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id
+            ToolContext(session_id, agent.now, camera, agent.memory, self._timers, self._watches), session_id
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
@@ -253,6 +262,8 @@ class HearsightAgentSession:
         await self._anticipation.aclose()
         await self._timers.aclose()
         await self._tool_runs.aclose()
+        await self._watches.aclose()
+        await self._lookout.aclose()
         await self._transcripts.aclose()
         await self._conversation.aclose()
 

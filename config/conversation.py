@@ -31,6 +31,8 @@ ToolName = Literal[
     "cancel_timer",
     "look",
     "read_text",
+    "watch",
+    "stop_watching",
     "remember",
     "recall",
 ]
@@ -45,6 +47,8 @@ ALL_TOOLS: tuple[ToolName, ...] = (
     "cancel_timer",
     "look",
     "read_text",
+    "watch",
+    "stop_watching",
     "remember",
     "recall",
 )
@@ -123,8 +127,10 @@ class TurnSettings(Section):
 def _sayable(phrases: tuple[str, ...]) -> tuple[str, ...]:
     for phrase in phrases:
         if sum(character.isalpha() for character in phrase) < MIN_PHRASE_LETTERS:
-            raise ValueError(f"{phrase!r} is too short to be told from other words: use at least "
-                             f"{MIN_PHRASE_LETTERS} letters, better two words such as 'hey computer'")
+            raise ValueError(
+                f"{phrase!r} is too short to be told from other words: use at least "
+                f"{MIN_PHRASE_LETTERS} letters, better two words such as 'hey computer'"
+            )
     return phrases
 
 
@@ -167,6 +173,19 @@ class ContextSettings(Section):
                 {"keys": ["context.reserve_tokens", "context.max_tokens"]},
             )
         return self
+
+
+class WatchSettings(Section):
+    """What a session may spend on watching for something."""
+
+    look_every_s: float = Field(
+        3, ge=0.5, le=3600, description="Least seconds between two looks; only what changed is looked at."
+    )
+    max_looks: int = Field(200, ge=1, le=100_000, description="Looks that one watch may take.")
+    max_minutes: float = Field(30, gt=0, le=1440, description="Minutes after which a watch ends.")
+    reports_per_minute: int = Field(
+        4, ge=1, le=60, description="Times a minute that a session's watches may speak up, all together."
+    )
 
 
 class AssistantSettings(Section):

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     gemma3n: engines.Gemma3nSettings = Field(default_factory=engines.Gemma3nSettings)
     openai: engines.OpenAISettings = Field(default_factory=engines.OpenAISettings)
     tools: conversation.ToolSettings = Field(default_factory=conversation.ToolSettings)
+    watch: conversation.WatchSettings = Field(default_factory=conversation.WatchSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)
 

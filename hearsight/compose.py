@@ -31,6 +31,7 @@ from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
+from hearsight.tools.watches import WatchLimits
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
@@ -161,6 +162,12 @@ def agent_settings(settings: Settings) -> AgentSettings:
         reserve_tokens=context.reserve_tokens,
         answer=AnswerLimits(
             assistant.max_tool_rounds, assistant.max_output_tokens, settings.tools.filler_after_s
+        ),
+        watch=WatchLimits(
+            look_every_s=settings.watch.look_every_s,
+            max_looks=settings.watch.max_looks,
+            lasts_s=settings.watch.max_minutes * 60,
+            reports_per_minute=settings.watch.reports_per_minute,
         ),
     )
 

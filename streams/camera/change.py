@@ -32,6 +32,10 @@ _MIN_CONTRAST: Final = 24.0
 _EXPOSURE: Final = 0.2
 
 
+SMALL_CHANGE: Final = 0.05
+"""Difference of one tile from which something small has changed; noise makes about 0.02."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """How a frame differs from what was kept before.
@@ -73,12 +77,45 @@ def distance(a: Signature, b: Signature) -> float:
     The mean over the half of the picture that differs most: an object held into a tenth of the picture counts
     as much as a slight change everywhere, and a twitch in a corner counts little.
     """
-    cells = np.abs(a.structure - b.structure)
-    tiles = cells.reshape(_ROWS // _TILE_ROWS, _TILE_ROWS, _COLUMNS // _TILE_COLUMNS, _TILE_COLUMNS)
-    ranked = np.sort(tiles.mean(axis=(1, 3)), axis=None)
+    ranked = np.sort(_tiles(a, b), axis=None)
     structure = float(ranked[-_COUNTED_TILES:].mean()) / 2
     light = abs(a.brightness - b.brightness) - _EXPOSURE
     return min(1.0, max(structure, light))
+
+
+def greatest_distance(a: Signature, b: Signature) -> float:
+    """Return how different that part of two pictures looks which differs most, 0 to 1.
+
+    A lamp that goes out is nothing to the whole picture, and all that its tile shows.
+    """
+    return min(1.0, max(float(_tiles(a, b).max()) / 2, distance(a, b)))
+
+
+def _tiles(a: Signature, b: Signature) -> NDArray[np.float32]:
+    """Mean difference in each tile."""
+    cells = np.abs(a.structure - b.structure)
+    tiles = cells.reshape(_ROWS // _TILE_ROWS, _TILE_ROWS, _COLUMNS // _TILE_COLUMNS, _TILE_COLUMNS)
+    return np.asarray(tiles.mean(axis=(1, 3)), dtype=np.float32)
+
+
+class ChangeGate:
+    """Lets a frame pass if something in it, however small, looks different from the last one that passed.
+
+    Args:
+        threshold: Difference of the part that differs most, above what noise and compression do.
+    """
+
+    def __init__(self, threshold: float = SMALL_CHANGE) -> None:
+        self._threshold = threshold
+        self._last: Signature | None = None
+
+    def passes(self, bgr: Pixels) -> bool:
+        """Judge the next frame; the first one always passes."""
+        seen = signature(bgr)
+        if self._last is not None and greatest_distance(seen, self._last) < self._threshold:
+            return False
+        self._last = seen
+        return True
 
 
 class ChangeDetector:

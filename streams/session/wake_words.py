@@ -44,7 +44,7 @@ def asks_for(text: str, requests: Iterable[str], phrases: Iterable[str]) -> bool
     said = _words(text)
     rest = _after(said, phrases)
     asked = [word for word in (said if rest is None else rest) if word not in POLITE | FILLERS]
-    return any(_alike("".join(asked), "".join(_words(request))) for request in requests)
+    return any(_likeness("".join(asked), "".join(_words(request))) >= ALIKE for request in requests)
 
 
 def _after(said: Sequence[str], phrases: Iterable[str]) -> Sequence[str] | None:
@@ -61,16 +61,19 @@ def _after_phrase(said: Sequence[str], wanted: Sequence[str]) -> Sequence[str] |
         if heard and heard[0] in ARTICLES and wanted[0] not in ARTICLES:
             return None
         # Recognition may have run two words together, or split one.
-        for count in range(len(wanted) + 1, 0, -1):
-            if count <= len(heard) and _alike("".join(heard[:count]), "".join(wanted)):
-                return heard[count:]
+        counts = range(1, min(len(wanted) + 1, len(heard)) + 1)
+        likeness = {count: _likeness("".join(heard[:count]), "".join(wanted)) for count in counts}
+        best = max(likeness, key=lambda count: likeness[count], default=0)
+        if best and likeness[best] >= ALIKE:
+            return heard[best:]
     return None
 
 
-def _alike(heard: str, wanted: str) -> bool:
+def _likeness(heard: str, wanted: str) -> float:
+    """From 0 to 1."""
     if abs(len(heard) - len(wanted)) > max(1, (1 - ALIKE) * len(wanted)):
-        return False  # "computer" is most of "hey computer", and not enough of it
-    return SequenceMatcher(None, heard, wanted, autojunk=False).ratio() >= ALIKE
+        return 0.0  # "computer" is most of "hey computer", and not enough of it
+    return SequenceMatcher(None, heard, wanted, autojunk=False).ratio()
 
 
 def _words(text: str) -> list[str]:

@@ -90,13 +90,19 @@ def test_updates_add_up(send, show):
 
 
 @pytest.mark.parametrize(
-    ("eagerness", "threshold", "long_ms"),
-    [("low", 0.98, 1200), ("medium", 0.9, 800), ("auto", 0.9, 800), ("high", 0.5, 800)],
+    ("eagerness", "threshold", "short_ms", "long_ms"),
+    [("low", 0.98, 300, 1200), ("medium", 0.9, 300, 800), ("auto", 0.9, 300, 800), ("high", 0.9, 150, 500)],
 )
-def test_eagerness_says_how_sure_it_must_be_that_the_turn_is_over(send, eagerness, threshold, long_ms):
+def test_eagerness_says_how_sure_it_must_be_that_the_turn_is_over_and_how_long_to_wait(
+    send, eagerness, threshold, short_ms, long_ms
+):
     detection = {"type": "semantic_vad", "eagerness": eagerness, "create_response": False}
     got = configure(send, audio={"input": {"turn_detection": detection}}).turn_detection
-    assert (got.endpoint_threshold, got.short_silence_ms, got.long_silence_ms) == (threshold, 300, long_ms)
+    assert (got.endpoint_threshold, got.short_silence_ms, got.long_silence_ms) == (
+        threshold,
+        short_ms,
+        long_ms,
+    )
     assert (got.semantic, got.create_response, got.interrupt_response) == (True, False, True)
 
 
@@ -104,7 +110,7 @@ def test_eagerness_says_how_sure_it_must_be_that_the_turn_is_over(send, eagernes
     ("operators", "threshold", "eagerness"),
     [(0.3, 0.3, "high"), (0.3, 0.3, "auto"), (0.99, 0.99, "low"), (0.99, 0.99, "auto"), (0.3, 0.98, "low")],
 )
-def test_no_eagerness_goes_against_its_name(make_codec, operators, threshold, eagerness):
+def test_low_eagerness_never_makes_the_operators_threshold_lower(make_codec, operators, threshold, eagerness):
     codec = make_codec(SessionConfig(turn_detection=TurnDetection(endpoint_threshold=operators)))
     detection = {"type": "semantic_vad", "eagerness": eagerness}
     update = {"type": "session.update", "session": {"audio": {"input": {"turn_detection": detection}}}}

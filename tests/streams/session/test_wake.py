@@ -42,7 +42,10 @@ TO_THE_SERVICE = "Hey, computer, what time is it?"
 TO_OTHERS = "So I told him to sell."
 
 
-def sleeper(detection: TurnDetection | None = TurnDetection()) -> SessionDriver:
+VAD = TurnDetection()
+
+
+def sleeper(detection: TurnDetection | None = VAD) -> SessionDriver:
     return SessionDriver(SessionConfig(turn_detection=detection), LIMITS)
 
 

@@ -73,7 +73,14 @@ def test_being_told_to_sleep(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Hey computer.", "I go to sleep at ten.", "When do cats go to sleep?", "Don't go to sleep.", "Sleep."],
+    [
+        "",
+        "Hey computer.",
+        "I go to sleep at ten.",
+        "When do cats go to sleep?",
+        "Don't go to sleep.",
+        "Sleep.",
+    ],
 )
 def test_speaking_of_sleep(text: str) -> None:
     assert not asks_for(text, ["go to sleep"], PHRASES)
