@@ -6,13 +6,10 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Final
 
-from langchain_core.messages import AIMessage, BaseMessage
-
-from hearsight.agent.messages import human, text_block
-from hearsight.agent.models.base import Capabilities, Conversation, GenerateRequest
+from hearsight.agent.conditions import Seen, understand
+from hearsight.agent.models.base import Capabilities, Conversation
 from hearsight.streams.camera.change import ChangeGate
 from hearsight.streams.camera.decode import decode_thumbnail
 from hearsight.streams.errors import EngineError, InvalidPicture
@@ -26,33 +23,21 @@ CAMERA_GONE_S: Final = 30.0
 MAX_PIXELS: Final = 200_000_000
 """The server's own limit, which applies first, is lower."""
 ASK_EYES: Final = "Is it so that {condition}? Answer with yes or no, and with no if it cannot be seen."
-BY_WORDS: Final = "I can only go by objects, colors, texts and codes."
+BY_WORDS: Final = "I only go by objects, main colors, texts and codes, and I can't tell people apart."
 """What users are told of an engine that reads what was recognised in a picture."""
-INSTRUCTIONS: Final = """\
-You are told what was recognised in a picture, and a statement. Answer "yes" if what was recognised shows \
-that the statement is true. Answer "no" if it shows something else, and also if it does not tell."""
-SHOWN: Final = (
-    ("objects: a person, a chair; main colours: grey, brown", "somebody is at the door", "yes"),
-    ("objects: a chair, 2 cups; main colours: white, brown", "somebody comes in", "no"),
-    ("objects: a bottle; main colours: white, black", "the light of the kettle goes off", "no"),
-    ("nothing recognised; main colours: grey", "the dog is gone", "yes"),
-    ("objects: a dog, a couch; main colours: brown", "the dog leaves", "no"),
-    ('objects: a tv; main colours: black; text: "Loading 80%"', "the download is finished", "no"),
-    ('objects: a laptop; main colours: white; text: "Build passed"', "the build has passed", "yes"),
-    ("objects: 2 persons; main colours: blue", "there are three people", "no"),
+NOT_TOLD: Final = (
+    "That cannot be watched for: all that is recognized in pictures is objects (people, animals, vehicles, "
+    "furniture, things), main colors, texts and codes, and whether they are there or gone. Tell the user so."
 )
-"""A small model learns from examples what "does not tell" means."""
 
 
 class SessionLookout:
     """Implements ``hearsight.tools.watches.Lookout`` for one session.
 
-    It has a conversation of its own with the engine, so that the user's stays in the cache.
-
     Args:
         host: Holds the newest picture.
-        open_conversation: Opens that conversation, once something is to be looked at.
-        capabilities: Whether the engine sees, or reads what was recognised.
+        conversation: The engine's eyes.
+        capabilities: Whether they see, or tell what was recognised.
         is_busy: Whether something goes on that a look would slow down.
         clock: Seconds, monotonic.
     """
@@ -60,16 +45,15 @@ class SessionLookout:
     def __init__(
         self,
         host: Host,
-        open_conversation: Callable[[], Conversation],
+        conversation: Conversation,
         capabilities: Capabilities,
         is_busy: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
-        self._open_conversation = open_conversation
+        self._conversation = conversation
         self._sees = capabilities.pictures
         self._is_busy = is_busy
-        self._conversation: Conversation | None = None
         self._gate = ChangeGate()
         self._clock = clock
         self._taken: tuple[str, float] | None = None
@@ -109,23 +93,18 @@ class SessionLookout:
         picture = self._live()
         if picture is None:
             raise ToolError(NO_CAMERA)
-        if self._conversation is None:
-            self._conversation = self._open_conversation()
         conversation = self._conversation
         try:
             if self._sees:
-                answer = await conversation.describe(picture, ASK_EYES.format(condition=condition), "low")
-            else:
-                conversation.see(picture, in_depth=True)
-                answer = await _generated(conversation, await conversation.caption(picture.key), condition)
+                asked = ASK_EYES.format(condition=condition)
+                return says_yes(await conversation.describe(picture, asked, "low"))
+            understood = understand(condition)
+            if understood is None:
+                raise ToolError(NOT_TOLD)
+            conversation.see(picture, in_depth=understood.reads)
+            return understood.holds(Seen.of(await conversation.caption(picture.key)))
         except EngineError as error:
             raise ToolError(error.message) from error
-        return says_yes(answer)
-
-    async def aclose(self) -> None:
-        """Close the conversation."""
-        if self._conversation is not None:
-            await self._conversation.aclose()
 
     def _live(self) -> Picture | None:
         """The newest picture of the camera; what a client attaches to an item bears no time."""
@@ -136,25 +115,3 @@ class SessionLookout:
 def says_yes(answer: str) -> bool:
     """Whether an answer to a question of yes or no is yes; anything else is no."""
     return re.match(r"\W*yes\b", answer, re.IGNORECASE) is not None
-
-
-def question(seen: str, condition: str) -> tuple[BaseMessage, ...]:
-    """What a model that does not see is asked: examples, and then whether what was seen means it is so."""
-    asked: list[BaseMessage] = []
-    for number, (what, statement, answer) in enumerate(SHOWN):
-        asked += [_statement(f"shown_{number}", what, statement), AIMessage(answer)]
-    return (*asked, _statement("asked", seen, condition))
-
-
-def _statement(message_id: str, seen: str, condition: str) -> BaseMessage:
-    return human(message_id, [text_block(f"Recognised: {seen}\nStatement: {condition}.")])
-
-
-async def _generated(conversation: Conversation, seen: str, condition: str) -> str:
-    request = GenerateRequest(question(seen, condition), INSTRUCTIONS, max_tokens=3, temperature=0.0)
-    words: list[str] = []
-    async with aclosing(conversation.generate(request)) as deltas:
-        async for delta in deltas:
-            if isinstance(delta, str):
-                words.append(delta)
-    return "".join(words)

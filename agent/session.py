@@ -76,13 +76,13 @@ class HearsightAgentSession:
         )
         self._timers = Timers(self._announcer(host), session_id=session_id)
         camera = SessionCamera(host, self._conversation, agent.now)
-        self._lookout = SessionLookout(
+        lookout = SessionLookout(
             host,
-            lambda: agent.engine.open(f"{session_id} watch"),
+            self._conversation,
             agent.engine.capabilities,
             lambda: self._anticipation.answering or self._context.listening,
         )
-        self._watches = Watches(self._lookout, host.announce, agent.settings.watch, session_id=session_id)
+        self._watches = Watches(lookout, host.announce, agent.settings.watch, session_id=session_id)
         self._tool_runs = ToolRuns(
             ToolContext(session_id, agent.now, camera, agent.memory, self._timers, self._watches), session_id
         )
@@ -263,7 +263,6 @@ class HearsightAgentSession:
         await self._timers.aclose()
         await self._tool_runs.aclose()
         await self._watches.aclose()
-        await self._lookout.aclose()
         await self._transcripts.aclose()
         await self._conversation.aclose()
 

@@ -305,8 +305,8 @@ class Watches:
             return
         self._put_off = 0
         changed = await self._lookout.changed()
-        if changed is None and (said := self._book.take_blind()):
-            self._announce(said)
+        if changed is None and (goodbye := self._book.take_blind()):
+            self._announce(goodbye)
         for watch in self._book.running():
             if changed or watch.again:
                 await self._look(watch)
@@ -321,8 +321,9 @@ class Watches:
         except Exception:
             _log.exception("a look has failed", session_id=self._session_id)
             met = watch.met
-        if said := self._book.saw(watch, met, self._clock.time()):
-            self._announce(said)
+        report = self._book.saw(watch, met, self._clock.time())
+        if report is not None:
+            self._announce(report)
 
 
 def clean_condition(condition: str) -> str:

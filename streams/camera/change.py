@@ -32,8 +32,12 @@ _MIN_CONTRAST: Final = 24.0
 _EXPOSURE: Final = 0.2
 
 
-SMALL_CHANGE: Final = 0.05
-"""Difference of one tile from which something small has changed; noise makes about 0.02."""
+_SPOT: Final = 2  # cells wide and high
+
+SMALL_CHANGE: Final = 0.08
+"""Difference of one spot from which something small has changed; strong noise makes 0.04, and a lamp as large
+as a fiftieth of the picture's width makes 0.2.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +81,33 @@ def distance(a: Signature, b: Signature) -> float:
     The mean over the half of the picture that differs most: an object held into a tenth of the picture counts
     as much as a slight change everywhere, and a twitch in a corner counts little.
     """
-    ranked = np.sort(_tiles(a, b), axis=None)
+    cells = np.abs(a.structure - b.structure)
+    ranked = np.sort(_means(cells, _TILE_ROWS, _TILE_COLUMNS), axis=None)
     structure = float(ranked[-_COUNTED_TILES:].mean()) / 2
     light = abs(a.brightness - b.brightness) - _EXPOSURE
     return min(1.0, max(structure, light))
 
 
 def greatest_distance(a: Signature, b: Signature) -> float:
-    """Return how different that part of two pictures looks which differs most, 0 to 1.
+    """Return how different that spot of two pictures looks which differs most, 0 to 1.
 
-    A lamp that goes out is nothing to the whole picture, and all that its tile shows.
+    A lamp that goes out is nothing to the whole picture, and all that its spot shows.
     """
-    return min(1.0, max(float(_tiles(a, b).max()) / 2, distance(a, b)))
+    spots = _means(np.abs(a.structure - b.structure), _SPOT, _SPOT)
+    return min(1.0, max(float(spots.max()) / 2, distance(a, b)))
 
 
-def _tiles(a: Signature, b: Signature) -> NDArray[np.float32]:
-    """Mean difference in each tile."""
-    cells = np.abs(a.structure - b.structure)
-    tiles = cells.reshape(_ROWS // _TILE_ROWS, _TILE_ROWS, _COLUMNS // _TILE_COLUMNS, _TILE_COLUMNS)
-    return np.asarray(tiles.mean(axis=(1, 3)), dtype=np.float32)
+def _means(cells: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """Means of blocks of so many cells."""
+    blocks = cells.reshape(_ROWS // rows, rows, _COLUMNS // columns, columns)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
 
 class ChangeGate:
     """Lets a frame pass if something in it, however small, looks different from the last one that passed.
 
     Args:
-        threshold: Difference of the part that differs most, above what noise and compression do.
+        threshold: Difference of the spot that differs most, above what noise and compression do.
     """
 
     def __init__(self, threshold: float = SMALL_CHANGE) -> None:

@@ -1,8 +1,8 @@
 """Being asleep: hearing without listening, until somebody says the wake phrase.
 
 Asleep, speech is cut into utterances as ever, but neither the client nor the engine is told of them. The
-first seconds of each are written down and thrown away; if they begin with a wake phrase, the utterance becomes
-one like any other, with its audio from the beginning. Nothing of the others is kept.
+first seconds of each are written down and thrown away; if they begin with a wake phrase, the utterance
+becomes one like any other, with its audio from the beginning. Nothing of the others is kept.
 """
 
 from __future__ import annotations
