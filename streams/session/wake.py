@@ -21,7 +21,7 @@ from hearsight.streams.session.wake_words import asks_for, begins_with
 
 FIRST_MS = 3_000
 """Of an utterance, in which the phrase must have been said."""
-WORDS_MS = 3_000
+WORDS_MS = 5_000
 """Time that the words are waited for. With `FIRST_MS`, less than the session's audio buffer holds."""
 GAP_MS = 300
 """Silence that parts two utterances while asleep: each may be the one that is meant for the service."""

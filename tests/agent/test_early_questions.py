@@ -34,7 +34,7 @@ SISTER = "By the way, my sister Ada has moved to Porto with her two dogs and a p
 SMALL_TALK = "I had a rather long day today and then the bus was late again."
 
 ANSWER = (
-    "That sounds tiring. Buses are often late in the evening, when there is a lot of traffic and few of them go. "
+    "That sounds tiring. Buses are often late in the evening, when there is a lot of traffic and few go. "
     "Did you at least find a seat, or did you have to stand all the way home again?"
 )
 

@@ -199,7 +199,7 @@ class TestWaking:
     def test_words_that_never_come_are_not_waited_for_for_ever(self) -> None:
         driver = sleeper()
         driver.speech(1_000)
-        driver.silence(4_000)
+        driver.silence(6_000)
         driver.wait(0.1)
         assert not driver.session.in_doubt
         driver.feed(Overheard(driver.last(Overhear).item_id, TO_THE_SERVICE))
