@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
-ALIKE = 0.8
-"""Share of the letters that must agree."""
-FILLERS = frozenset({"ah", "and", "okay", "oh", "ok", "so", "uh", "um", "well"})
+ALIKE = 0.76
+"""Share of the letters that must agree: "take computer" is "hey computer", and "hey Peter" (0.74) is not."""
+MOST_LETTERS_MORE = 0.2
+"""Share of a phrase's letters by which what is heard may be longer or shorter."""
+FILLERS = frozenset({"ah", "and", "okay", "oh", "so", "uh", "um", "well"})
 """What people say before they say what they want to say."""
 MAX_FILLERS = 2
-POLITE = frozenset({"please", "now", "thanks", "thank", "you", "okay", "ok"})
+POLITE = frozenset({"please", "now", "thanks", "thank", "you", "okay"})
 """What may stand around a request without being part of it."""
 ARTICLES = frozenset({"a", "an", "the", "this", "that", "my", "our", "your", "his", "her", "their"})
 """Whoever says "the computer" speaks of it, not to it, though it is near to "hey computer"."""
@@ -71,10 +73,11 @@ def _after_phrase(said: Sequence[str], wanted: Sequence[str]) -> Sequence[str] |
 
 def _likeness(heard: str, wanted: str) -> float:
     """From 0 to 1."""
-    if abs(len(heard) - len(wanted)) > max(1, (1 - ALIKE) * len(wanted)):
+    if abs(len(heard) - len(wanted)) > max(1, MOST_LETTERS_MORE * len(wanted)):
         return 0.0  # "computer" is most of "hey computer", and not enough of it
     return SequenceMatcher(None, heard, wanted, autojunk=False).ratio()
 
 
 def _words(text: str) -> list[str]:
-    return [re.sub("['’]", "", word) for word in _WORD.findall(text.casefold())]
+    found = [re.sub("['’]", "", word) for word in _WORD.findall(text.casefold())]
+    return ["okay" if word == "ok" else word for word in found]

@@ -26,6 +26,8 @@ PHRASES = ("hey computer", "okay jarvis")
         "Okay, Jarvis. Lights.",
         "OK Jarvis, go on.",
         "okay jervis",
+        "Ok Jarvis, what do you see?",
+        "Take computer.",
     ],
 )
 def test_a_phrase_is_found_however_it_is_spelt(text: str) -> None:

@@ -26,7 +26,7 @@ TALK = (
     ("My locker at the pool has the number 47.", "All right, I'll keep that in mind."),
     *(
         (
-            f"Then on day {day} of the trip we walked along the river for a long time, and it rained a little.",
+            f"Then on day {day} of the trip we walked along the river for hours, and it rained a little.",
             "That sounds like a lovely walk in spite of the rain. I hope that you had good shoes with you, "
             "and that there was something warm to eat for everybody when you came back to the house.",
         )
@@ -38,9 +38,8 @@ TALK = (
 @pytest.fixture
 async def session() -> AsyncIterator[HearsightAgentSession]:
     store = PayloadStore(load_settings().settings.models.cache_dir)
-    engine = await open_embedded_engine(
-        EmbeddedSettings(temperature=0.0, slots=1, context_tokens=4096), store
-    )
+    greedy = EmbeddedSettings(temperature=0.0, slots=1, context_tokens=4096)
+    engine = await open_embedded_engine(greedy, store)
     settings = AgentSettings(instructions=INSTRUCTIONS, context_limit=1_536, reserve_tokens=128)
     agent = HearsightAgent(engine, ScriptedVoice(), ToolRegistry(()), MemoryStore(":memory:"), settings)
     session = agent.open("test", FakeHost())
