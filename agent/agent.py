@@ -15,7 +15,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.streams.ports import Host
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
-from hearsight.tools.watches import WatchLimits
+from hearsight.tools.watch_book import WatchLimits
 
 
 def _local_now() -> datetime:

@@ -31,7 +31,7 @@ from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
-from hearsight.tools.watches import WatchLimits
+from hearsight.tools.watch_book import WatchLimits
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""

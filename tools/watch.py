@@ -6,7 +6,7 @@ from langchain_core.tools import tool
 
 from hearsight.tools.calls import Reply
 from hearsight.tools.context import Context
-from hearsight.tools.watches import MAX_CONDITION_CHARS
+from hearsight.tools.watch_book import MAX_CONDITION_CHARS
 
 
 @tool(

@@ -15,7 +15,7 @@ from hearsight.config.conversation import ToolSettings
 from hearsight.streams.camera.decode import Pixels, content_key
 from hearsight.streams.events import Picture
 from hearsight.tools.builtin import built_in_registry
-from hearsight.tools.watches import WatchLimits
+from hearsight.tools.watch_book import WatchLimits
 
 WATCH = Step(call="watch", arguments={"condition": "somebody is at the door"})
 EMPTY, PERSON = "objects: a chair", "objects: a person, a chair"

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.tools.errors import ToolError
-from hearsight.tools.watches import (
+from hearsight.tools.watch_book import (
     MAX_CONDITION_CHARS,
     MAX_WATCHES,
-    MOST_PUT_OFF,
     WatchBook,
     WatchLimits,
     clean_condition,
 )
+from hearsight.tools.watches import MOST_PUT_OFF
 
 DOOR, LIGHT = "somebody is at the door", "the light goes off"
 
