@@ -13,9 +13,11 @@ from hearsight.agent.context import SUMMARY_ID
 from hearsight.agent.messages import Block, blocks, human, made_call, text_block
 
 SUMMARY_WORDS = 12
-"""Words that a summary keeps of a message."""
+"""Words that a summary keeps of each part of a message: what was shown, what was said."""
 SUMMARY_LINES = 24
-"""Turns that a summary still names."""
+"""Messages that a summary still names."""
+ANSWER = '- you: "'
+"""How the line of an answer begins."""
 
 
 def turn_starts(messages: Sequence[BaseMessage]) -> list[int]:
@@ -27,11 +29,14 @@ def turn_starts(messages: Sequence[BaseMessage]) -> list[int]:
     ]
 
 
-def summarize(messages: Sequence[BaseMessage]) -> str:
+def summarize(messages: Sequence[BaseMessage], max_lines: int = SUMMARY_LINES) -> str:
     """A few words of each of the oldest turns, for the place where they stood.
+
+    What was answered goes before what the user said: it is their own affairs that people come back to.
 
     Args:
         messages: The oldest ones, possibly beginning with an earlier summary, whose lines are kept.
+        max_lines: The most lines.
     """
     lines: list[str] = []
     for message in messages:
@@ -40,10 +45,18 @@ def summarize(messages: Sequence[BaseMessage]) -> str:
         elif isinstance(message, SystemMessage):
             lines.append(f"- {message.content}")
         elif isinstance(message, HumanMessage):
-            lines.append(f'- user: "{_beginning(" ".join(_spoken(message)))}"')
+            lines.append(f'- user: "{" ".join(map(_beginning, _spoken(message)))}"')
         elif isinstance(message, AIMessage) and made_call(message) is None and message.content:
-            lines.append(f'- you: "{_beginning(str(message.content))}"')
-    return "\n".join(["Earlier in this conversation, shortened:", *lines[-SUMMARY_LINES:]])
+            lines.append(f'{ANSWER}{_beginning(str(message.content))}"')
+    return "\n".join(["Earlier in this conversation, shortened:", *_newest(lines, max_lines)])
+
+
+def _newest(lines: Sequence[str], count: int) -> list[str]:
+    """So many of the lines: the oldest answers go first, then the oldest of all."""
+    surplus = max(0, len(lines) - count)
+    answers = [at for at, line in enumerate(lines) if line.startswith(ANSWER)][:surplus]
+    kept = [line for at, line in enumerate(lines) if at not in set(answers)]
+    return kept[len(kept) - min(count, len(kept)) :]
 
 
 def _spoken(message: BaseMessage) -> Iterator[str]:

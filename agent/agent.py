@@ -16,6 +16,7 @@ from hearsight.agent.voice.base import Voice
 from hearsight.streams.ports import Host
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
+from hearsight.tools.watch_book import WatchLimits
 
 
 def _local_now() -> datetime:
@@ -36,6 +37,7 @@ class AgentSettings:
     context_limit: int = CONTEXT_LIMIT
     reserve_tokens: int = 1024
     answer: AnswerLimits = field(default_factory=AnswerLimits)
+    watch: WatchLimits = WatchLimits()
 
 
 class HearsightAgent:

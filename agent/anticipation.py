@@ -119,6 +119,11 @@ class Anticipation:
         self._unread = 0
         self._transcripts.revise(item_id)
 
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being given."""
+        return self._answers > 0
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """While an answer is given, which reads for itself: what is being read is finished, others wait."""

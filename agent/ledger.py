@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from langchain_core.messages import BaseMessage, SystemMessage, ToolMessage
 
 from hearsight.agent.ageing import (
+    SUMMARY_LINES,
     summarize,
     turn_starts,
     with_captions,
@@ -116,6 +117,11 @@ class Ledger:
         """Tokens that a prompt may have."""
         return self._limit - self._reserve
 
+    @property
+    def _summary_lines(self) -> int:
+        """A line of a summary takes some 16 tokens, so that it fills an eighth of a large context."""
+        return max(SUMMARY_LINES, self._limit // 128)
+
     def head(self, instructions: str, tools: Sequence[ToolSpec]) -> Tokens:
         """Tokens of what stands before the conversation."""
         return Tokens(
@@ -192,7 +198,7 @@ class Ledger:
         starts = turn_starts(context.messages)
         while used.total > goal and len(starts) > 1:
             end = self._turns_worth(context.messages, starts, used.total - goal)
-            context.condense(end, summarize(context.messages[:end]))
+            context.condense(end, summarize(context.messages[:end], self._summary_lines))
             used = head + self.count(context.for_model())
             starts = turn_starts(context.messages)
         if used.total > self.budget:

@@ -17,6 +17,7 @@ from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
 from hearsight.agent.keeping import agent_state, pick_up, restore
 from hearsight.agent.ledger import Ledger
+from hearsight.agent.lookout import SessionLookout
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.pending import PendingCalls
@@ -48,6 +49,7 @@ from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.timers import Timer, Timers
+from hearsight.tools.watches import Watches
 
 if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent
@@ -77,8 +79,17 @@ class HearsightAgentSession:
         )
         self._timers = Timers(self._announcer(host), session_id=session_id)
         camera = SessionCamera(host, self._conversation, agent.now)
+        lookout = SessionLookout(
+            host,
+            self._conversation,
+            agent.engine.capabilities,
+            lambda: self._anticipation.answering or self._context.listening,
+        )
+        self._watches = Watches(lookout, host.announce, agent.settings.watch, session_id=session_id)
         self._tool_runs = ToolRuns(
-            ToolContext(session_id, agent.now, camera, agent.memory, self._timers), session_id, host.kept
+            ToolContext(session_id, agent.now, camera, agent.memory, self._timers, self._watches),
+            session_id,
+            host.kept,
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
@@ -283,6 +294,7 @@ class HearsightAgentSession:
         await self._anticipation.aclose()
         await self._timers.aclose()
         await self._tool_runs.aclose()
+        await self._watches.aclose()
         await self._transcripts.aclose()
         await self._conversation.aclose()
 

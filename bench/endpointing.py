@@ -42,7 +42,7 @@ def named_rules(settings: Settings) -> dict[str, Rule]:
         detection = to_config(update_session(session, asked), defaults).turn_detection
         assert detection is not None
         rules[eagerness] = Rule(
-            detection.short_silence_ms, detection.long_silence_ms, settings.turn.endpoint_threshold
+            detection.short_silence_ms, detection.long_silence_ms, detection.endpoint_threshold
         )
     rules[DEFAULT] = rules.pop("auto")
     order = (DEFAULT, "high", "medium", "low")

@@ -121,9 +121,10 @@ class Hearing:
             short_silence_ms=rule.short_ms,
             long_silence_ms=rule.long_ms,
             semantic=rule.threshold is not None,
+            endpoint_threshold=rule.threshold or 1.0,
         )
-        limits = replace(self._limits, endpoint_threshold=rule.threshold or 1.0)
-        session = Session(replace(self._config, turn_detection=detection), limits, FrameStore(1, 1), 0.0)
+        config = replace(self._config, turn_detection=detection)
+        session = Session(config, self._limits, FrameStore(1, 1), 0.0)
         for index, frame in enumerate(self._frames, start=1):
             now = index * FRAME_MS / 1000
             session.receive(frame, now)

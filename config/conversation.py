@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hearsight.config.engines import MAX_CONTEXT_TOKENS
@@ -31,6 +31,8 @@ ToolName = Literal[
     "cancel_timer",
     "look",
     "read_text",
+    "watch",
+    "stop_watching",
     "remember",
     "recall",
 ]
@@ -45,9 +47,15 @@ ALL_TOOLS: tuple[ToolName, ...] = (
     "cancel_timer",
     "look",
     "read_text",
+    "watch",
+    "stop_watching",
     "remember",
     "recall",
 )
+
+
+MIN_PHRASE_LETTERS = 4
+"""Of a wake phrase: shorter ones are heard everywhere."""
 
 
 class TurnSettings(Section):
@@ -116,6 +124,35 @@ class TurnSettings(Section):
         return self
 
 
+def _sayable(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    for phrase in phrases:
+        if sum(character.isalpha() for character in phrase) < MIN_PHRASE_LETTERS:
+            raise ValueError(
+                f"{phrase!r} is too short to be told from other words: use at least "
+                f"{MIN_PHRASE_LETTERS} letters, better two words such as 'hey computer'"
+            )
+    return phrases
+
+
+Phrases = Annotated[Names[str], AfterValidator(_sayable)]
+
+
+class WakeSettings(Section):
+    """A phrase that wakes the service; without one it always listens."""
+
+    phrases: Phrases = Field(
+        (),
+        description="What an utterance must begin with while a session is asleep, such as `hey computer`; "
+        "none: sessions never sleep.",
+    )
+    sleep_phrases: Phrases = Field(
+        ("go to sleep",), description="What puts a session to sleep when it is all that is said."
+    )
+    sleep_after_s: float = Field(
+        60, ge=5, le=86_400, description="Seconds after the last turn until a session falls asleep."
+    )
+
+
 class ContextSettings(Section):
     """How much of the conversation the model sees."""
 
@@ -136,6 +173,19 @@ class ContextSettings(Section):
                 {"keys": ["context.reserve_tokens", "context.max_tokens"]},
             )
         return self
+
+
+class WatchSettings(Section):
+    """What a session may spend on watching for something."""
+
+    look_every_s: float = Field(
+        3, ge=0.5, le=3600, description="Least seconds between two looks; only what changed is looked at."
+    )
+    max_looks: int = Field(200, ge=1, le=100_000, description="Looks that one watch may take.")
+    max_minutes: float = Field(30, gt=0, le=1440, description="Minutes after which a watch ends.")
+    reports_per_minute: int = Field(
+        4, ge=1, le=60, description="Times a minute that a session's watches may speak up, all together."
+    )
 
 
 class AssistantSettings(Section):

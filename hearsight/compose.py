@@ -15,6 +15,7 @@ from hearsight.agent.agent import AgentSettings, HearsightAgent
 from hearsight.agent.models.base import Engine
 from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.base import Voice
+from hearsight.config.conversation import WakeSettings
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
@@ -31,11 +32,12 @@ from hearsight.streams.page import Page
 from hearsight.streams.recording.recordings import RecordingOptions, Recordings
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
-from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.settings import SessionLimits, WakeRules
 from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
+from hearsight.tools.watch_book import WatchLimits
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
@@ -159,10 +161,10 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         options: Where and how it listens, as a rule `server_options`.
         new_runtime: Makes a session's runtime.
     """
-    config = runtime_options(settings).config
+    config, wake = runtime_options(settings).config, wake_rules(settings.wake)
 
     def openai_codec(session_id: str) -> OpenAIRealtimeCodec:
-        return OpenAIRealtimeCodec(session_id, settings.engine.name, config)
+        return OpenAIRealtimeCodec(session_id, settings.engine.name, config, wake=wake)
 
     def gemini_codec(session_id: str) -> GeminiLiveCodec:
         return GeminiLiveCodec(session_id, config, options.drain_timeout_s)
@@ -188,7 +190,20 @@ def agent_settings(settings: Settings) -> AgentSettings:
         answer=AnswerLimits(
             assistant.max_tool_rounds, assistant.max_output_tokens, settings.tools.filler_after_s
         ),
+        watch=WatchLimits(
+            look_every_s=settings.watch.look_every_s,
+            max_looks=settings.watch.max_looks,
+            lasts_s=settings.watch.max_minutes * 60,
+            reports_per_minute=settings.watch.reports_per_minute,
+        ),
     )
+
+
+def wake_rules(wake: WakeSettings) -> WakeRules | None:
+    """When a session listens; None: always."""
+    if not wake.phrases:
+        return None
+    return WakeRules(wake.phrases, wake.sleep_phrases, wake.sleep_after_s)
 
 
 def runtime_options(settings: Settings) -> RuntimeOptions:
@@ -204,6 +219,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
                 prefix_padding_ms=turn.prefix_padding_ms,
                 short_silence_ms=turn.short_silence_ms,
                 long_silence_ms=turn.long_silence_ms,
+                endpoint_threshold=turn.endpoint_threshold,
             ),
         ),
         limits=SessionLimits(
@@ -212,11 +228,11 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
             lead_ms=turn.lead_ms,
             speculate_after_ms=turn.speculate_after_ms,
             speculative=turn.speculative,
-            endpoint_threshold=turn.endpoint_threshold,
             stall_ms=turn.stall_ms,
             max_utterance_ms=round(settings.audio.max_utterance_s * 1000),
             max_buffered_ms=round(settings.audio.max_buffered_s * 1000),
             frames_per_turn=camera.frames_per_utterance,
+            wake=wake_rules(settings.wake),
         ),
         camera=CameraSettings(
             max_pixels=camera.max_pixels,

@@ -164,6 +164,8 @@ class TurnDetection:
     interrupt_response: bool = True
     idle_timeout_ms: int | None = None
     """Speak up after this much quiet following an answer."""
+    endpoint_threshold: float = 0.9
+    """Probability from which the end-of-turn model's answer means "finished"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -789,8 +791,18 @@ class SpeechDismissed:
     reason: Literal["nothing_said", "remark", "cleared"]
 
 
+@dataclass(frozen=True, slots=True)
+class WakeChanged:
+    """The session began to listen, or fell asleep; only where a wake phrase is set."""
+
+    awake: bool
+    reason: Literal["phrase", "client", "quiet", "told"]
+    """Woken by the phrase or by what the client sent; asleep for nobody said anything, or was told to."""
+
+
 Output: TypeAlias = (
     SessionConfigured
+    | WakeChanged
     | Speculated
     | SpeechDismissed
     | SpeechStarted

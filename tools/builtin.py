@@ -16,6 +16,8 @@ from hearsight.tools.recall import recall
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.remember import remember
 from hearsight.tools.set_timer import set_timer
+from hearsight.tools.stop_watching import stop_watching
+from hearsight.tools.watch import watch
 
 BUILT_IN: dict[str, BaseTool] = {
     built_in.name: built_in
@@ -28,6 +30,8 @@ BUILT_IN: dict[str, BaseTool] = {
         cancel_timer,
         look,
         read_text,
+        watch,
+        stop_watching,
         remember,
         recall,
     )

@@ -11,6 +11,7 @@ from langchain_core.tools import InjectedToolArg
 
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.timers import Timers
+from hearsight.tools.watches import Watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class ToolContext:
     camera: Camera
     memory: MemoryStore
     timers: Timers
+    watches: Watches
     owner: str = "owner"
     """Whose memories are read and written."""
     call_id: str = ""

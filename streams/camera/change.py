@@ -32,6 +32,14 @@ _MIN_CONTRAST: Final = 24.0
 _EXPOSURE: Final = 0.2
 
 
+_SPOT: Final = 2  # cells wide and high
+
+SMALL_CHANGE: Final = 0.08
+"""Difference of one spot from which something small has changed; strong noise makes 0.04, and a lamp as large
+as a fiftieth of the picture's width makes 0.2.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """How a frame differs from what was kept before.
@@ -74,11 +82,45 @@ def distance(a: Signature, b: Signature) -> float:
     as much as a slight change everywhere, and a twitch in a corner counts little.
     """
     cells = np.abs(a.structure - b.structure)
-    tiles = cells.reshape(_ROWS // _TILE_ROWS, _TILE_ROWS, _COLUMNS // _TILE_COLUMNS, _TILE_COLUMNS)
-    ranked = np.sort(tiles.mean(axis=(1, 3)), axis=None)
+    ranked = np.sort(_means(cells, _TILE_ROWS, _TILE_COLUMNS), axis=None)
     structure = float(ranked[-_COUNTED_TILES:].mean()) / 2
     light = abs(a.brightness - b.brightness) - _EXPOSURE
     return min(1.0, max(structure, light))
+
+
+def greatest_distance(a: Signature, b: Signature) -> float:
+    """Return how different that spot of two pictures looks which differs most, 0 to 1.
+
+    A lamp that goes out is nothing to the whole picture, and all that its spot shows.
+    """
+    spots = _means(np.abs(a.structure - b.structure), _SPOT, _SPOT)
+    return min(1.0, max(float(spots.max()) / 2, distance(a, b)))
+
+
+def _means(cells: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """Means of blocks of so many cells."""
+    blocks = cells.reshape(_ROWS // rows, rows, _COLUMNS // columns, columns)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+
+
+class ChangeGate:
+    """Lets a frame pass if something in it, however small, looks different from the last one that passed.
+
+    Args:
+        threshold: Difference of the spot that differs most, above what noise and compression do.
+    """
+
+    def __init__(self, threshold: float = SMALL_CHANGE) -> None:
+        self._threshold = threshold
+        self._last: Signature | None = None
+
+    def passes(self, bgr: Pixels) -> bool:
+        """Judge the next frame; the first one always passes."""
+        seen = signature(bgr)
+        if self._last is not None and greatest_distance(seen, self._last) < self._threshold:
+            return False
+        self._last = seen
+        return True
 
 
 class ChangeDetector:

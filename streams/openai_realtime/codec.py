@@ -16,13 +16,21 @@ from hearsight.streams.events import (
     Output,
     SessionConfig,
     SessionConfigured,
+    WakeChanged,
 )
 from hearsight.streams.openai_realtime.client_events import translate
-from hearsight.streams.openai_realtime.event_models import AUDIO_APPEND, EVENTS, EXTENSIONS, SessionUpdate
+from hearsight.streams.openai_realtime.event_models import (
+    AUDIO_APPEND,
+    EVENTS,
+    EXTENSIONS,
+    WAKE_EXTENSIONS,
+    SessionUpdate,
+)
 from hearsight.streams.openai_realtime.parsing import read_base64, read_id, read_object, validate
 from hearsight.streams.openai_realtime.server_events import EventEncoder, ServerEvent, error_event
 from hearsight.streams.openai_realtime.session import open_session, show_session, to_config, update_session
 from hearsight.streams.openai_realtime.session_models import WireSession
+from hearsight.streams.session.settings import WakeRules
 
 _APPEND_FIELDS: Final = frozenset({"type", "audio", "event_id"})
 _MAX_UPDATES: Final = 64
@@ -45,6 +53,7 @@ class OpenAIRealtimeCodec:
         model: Name of the model that serves.
         defaults: The session before the client has set anything.
         new_id: Makes ids for items that the client leaves unnamed, given their prefix.
+        wake: When the session listens, None where it always does; shown to the client.
     """
 
     def __init__(
@@ -53,6 +62,8 @@ class OpenAIRealtimeCodec:
         model: str,
         defaults: SessionConfig,
         new_id: Callable[[str], str] = random_id,
+        *,
+        wake: WakeRules | None = None,
     ) -> None:
         self._session_id = session_id
         self._defaults = defaults
@@ -61,6 +72,8 @@ class OpenAIRealtimeCodec:
         self._config = defaults
         self._updates: deque[tuple[SessionConfig, WireSession]] = deque(maxlen=_MAX_UPDATES)
         self._encoder = EventEncoder(f"conv_{session_id.removeprefix('sess_')}", defaults)
+        self._wake = wake
+        self._asleep = wake is not None
         self._written = 0
         self.client_event_id: str | None = None
         """The ``event_id`` of the client's latest message, None where it had none."""
@@ -92,6 +105,8 @@ class OpenAIRealtimeCodec:
 
     def encode(self, output: Output) -> list[str]:
         """Write the messages that tell of one output of the session."""
+        if isinstance(output, WakeChanged):
+            self._asleep = not output.awake
         if isinstance(output, SessionConfigured):
             session = self._configured(output.config)
             return [self._write("session.updated", {"session": self._show(session)})]
@@ -169,7 +184,16 @@ class OpenAIRealtimeCodec:
         return self._session
 
     def _show(self, session: WireSession) -> dict[str, Any]:
-        return {**show_session(session, self._session_id), "extensions": EXTENSIONS}
+        shown = {**show_session(session, self._session_id), "extensions": EXTENSIONS}
+        if self._wake is not None:
+            shown["extensions"] = (*EXTENSIONS, *WAKE_EXTENSIONS)
+            shown["wake"] = {
+                "asleep": self._asleep,
+                "phrases": self._wake.phrases,
+                "sleep_phrases": self._wake.sleep_phrases,
+                "sleep_after_s": self._wake.sleep_after_s,
+            }
+        return shown
 
     def _write(self, kind: str, fields: dict[str, Any]) -> str:
         self._written += 1

@@ -173,3 +173,5 @@ EVENTS: Final[dict[str, type[WireEvent]]] = {
 
 EXTENSIONS: Final = ("input_image_buffer.append", "output_audio_buffer.played", "resume")
 """What we add to the protocol, announced in ``session.created``."""
+WAKE_EXTENSIONS: Final = ("session.awake", "session.asleep")
+"""What comes to that where the operator has set a wake phrase."""

@@ -39,6 +39,7 @@ from hearsight.streams.events import (
     TextDelta,
     TranscriptionCompleted,
     TranscriptionError,
+    WakeChanged,
 )
 from hearsight.streams.openai_realtime.items import show_item
 from hearsight.streams.openai_realtime.responses import show_ended, show_started
@@ -85,6 +86,10 @@ class EventEncoder:
         raise TypeError(f"no server event tells of {type(output).__name__}")
 
     # --- the user's side ---------------------------------------------------------------------------------
+
+    @encode.register
+    def _(self, output: WakeChanged) -> list[ServerEvent]:
+        return [("session.awake" if output.awake else "session.asleep", {"reason": output.reason})]
 
     @encode.register
     def _(self, output: SpeechStarted) -> list[ServerEvent]:

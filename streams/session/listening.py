@@ -9,6 +9,7 @@ from hearsight.streams.audio.buffer import SampleBuffer, ms_to_samples, samples_
 from hearsight.streams.events import (
     AudioFrame,
     Dropped,
+    EndpointEstimate,
     EstimateEndpoint,
     Forget,
     Hear,
@@ -45,6 +46,8 @@ class Utterance:
     speculated: bool = False
     """Whether thinking has been started in the silence it is in."""
     pictures: list[Picture] = field(default_factory=list)
+    ends_after_ms: int | None = None
+    """The silence that ends it, while it is not known whether it is meant for the service."""
 
 
 class Listening:
@@ -148,6 +151,8 @@ class Listening:
 
     def _silence_needed_ms(self) -> int:
         assert self._detection is not None
+        if self.utterance is not None and self.utterance.ends_after_ms is not None:
+            return self.utterance.ends_after_ms
         if self._detection.semantic and self.utterance is not None and self.utterance.sounds_finished:
             return self._detection.short_silence_ms
         return self._detection.long_silence_ms
@@ -190,15 +195,26 @@ class Listening:
         utterance = self.utterance
         assert utterance is not None and utterance.tentative
         utterance.tentative = False
+        utterance.ends_after_ms = None
         self._out.send(SpeechStarted(utterance.item_id, int(samples_to_ms(utterance.start))))
         self.show()
         self._out.ask(Hear(utterance.item_id, self._buffer.slice(utterance.start, self.clock)))
 
-    def overhear(self) -> None:
-        """Ask what was said so far in a tentative utterance."""
+    def overhear(self, first_samples: int | None = None) -> None:
+        """Ask what was said so far in a tentative utterance.
+
+        Args:
+            first_samples: Ask about no more of it than these; None: about all.
+        """
         assert self.utterance is not None
-        samples = self._buffer.slice(self.utterance.start, self.clock)
-        self._out.ask(Overhear(self.utterance.item_id, samples))
+        start = self.utterance.start
+        end = self.clock if first_samples is None else min(self.clock, start + first_samples)
+        self._out.ask(Overhear(self.utterance.item_id, self._buffer.slice(start, end)))
+
+    def end_after(self, silence_ms: int) -> None:
+        """Let a tentative utterance end after another silence than usual."""
+        assert self.utterance is not None
+        self.utterance.ends_after_ms = silence_ms
 
     def lull(self) -> None:
         """The user has fallen silent."""
@@ -223,19 +239,19 @@ class Listening:
         samples = self._buffer.slice(start, self.clock)
         self._out.ask(EstimateEndpoint(self.utterance.item_id, silence_started, samples))
 
-    def judge(self, item_id: str, silence_started: int, *, finished: bool) -> bool:
+    def judge(self, estimate: EndpointEstimate) -> bool:
         """Take the end-of-turn model's answer.
 
         Returns:
             Whether it concerns the silence that the utterance is still in, and means "finished".
         """
-        utterance = self.utterance
-        if utterance is None or utterance.item_id != item_id or not self._detector.in_utterance:
+        utterance, detection = self.utterance, self._detection
+        if utterance is None or utterance.item_id != estimate.item_id or not self._detector.in_utterance:
             return False
-        if self._detector.silence_started != silence_started:
+        if detection is None or self._detector.silence_started != estimate.silence_started_sample:
             return False
-        utterance.sounds_finished = finished
-        return finished
+        utterance.sounds_finished = estimate.probability >= detection.endpoint_threshold
+        return utterance.sounds_finished
 
     @property
     def silence_is_enough(self) -> bool:

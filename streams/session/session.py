@@ -66,6 +66,7 @@ from hearsight.streams.events import (
     ServerCallStarted,
     SessionConfig,
     SessionConfigured,
+    TextContent,
     Tick,
     Transcribed,
     TranscriptionError,
@@ -81,6 +82,7 @@ from hearsight.streams.session.outbox import Outbox
 from hearsight.streams.session.settings import SessionLimits
 from hearsight.streams.session.state import SessionState
 from hearsight.streams.session.turns import Signal
+from hearsight.streams.session.wake import Wake
 
 RESTARTED = "The service was restarted while it gave this answer."
 RESTARTED_CODE = "server_restarted"
@@ -125,6 +127,7 @@ class Session:
         )
         self._answering = Answering(config, limits, self._items, self._out, new_id)
         self._barge_in = BargeIn(self._listening, self._answering, limits, self._out, self._interrupted)
+        self._wake = Wake(limits.wake, self._listening, self._out, self._woken)
         self._quiet_since_s: float | None = None
         self._in_pieces = False
         """Pieces of the utterance in progress are committed already; its end brings their answer."""
@@ -167,9 +170,14 @@ class Session:
         return self._answering.busy
 
     @property
+    def asleep(self) -> bool:
+        """Whether what is heard is not listened to, until the wake phrase."""
+        return self._wake.asleep
+
+    @property
     def in_doubt(self) -> bool:
-        """Whether an answer is held because somebody may be interrupting it."""
-        return self._barge_in.in_doubt
+        """Whether the words of somebody who may be interrupting, or waking the session, are waited for."""
+        return self._barge_in.in_doubt or self._wake.in_doubt
 
     @property
     def unsent_audio_bytes(self) -> int:
@@ -181,9 +189,11 @@ class Session:
         if self.closed:
             return None
         due = [
-            self._listening.stalls_at_s,
+            None if self._wake.in_doubt else self._listening.stalls_at_s,
             self._idle_at_s(),
             self._barge_in.due_s,
+            self._wake.due_s,
+            self._sleeps_at_s(),
             self._answering.release_at_s,
         ]
         if self._answering.waiting and self._answering.active is None:
@@ -233,7 +243,12 @@ class Session:
     # --- perception --------------------------------------------------------------------------------------
 
     def _on_audio(self, frame: AudioFrame, now: float) -> None:
+        if not self._listening.detecting:
+            self._wake.wake("client", now)
         signal = self._listening.feed(frame, now)
+        if self._wake.asleep:
+            self._wake.follow(signal, now)
+            return
         if self._barge_in.in_doubt:
             self._barge_in.follow(signal, now)
             if signal is Signal.END and self._listening.utterance is not None:
@@ -259,7 +274,7 @@ class Session:
                 self._speculate()
         if self._listening.too_long:
             self._answering.discard()
-            self._commit(*self._listening.split())
+            self._commit(*self._listening.split(), now)
             self._in_pieces = self._answers_turns
 
     def _ask_endpoint(self) -> None:
@@ -274,12 +289,18 @@ class Session:
             self._listening.lull()
             self._ask_endpoint()
 
+    def _woken(self, now: float) -> None:
+        """What was said asleep was meant for us."""
+        if self._may_interrupt:
+            self._answering.interrupt("turn_detected", now)
+        self._interrupted()
+
     def _on_overheard(self, event: Overheard, now: float) -> None:
         self._barge_in.words(event, now)
+        self._wake.words(event, now)
 
     def _on_estimate(self, event: EndpointEstimate, now: float) -> None:
-        finished = event.probability >= self._limits.endpoint_threshold
-        if not self._listening.judge(event.item_id, event.silence_started_sample, finished=finished):
+        if not self._listening.judge(event):
             return
         if self._listening.silence_is_enough:
             self._end_turn(now)
@@ -309,7 +330,7 @@ class Session:
     def _end_turn(self, now: float) -> None:
         if not self._answering.speculating:
             self._listening.show(last_moment=True)
-        self._commit(*self._listening.finish())
+        self._commit(*self._listening.finish(), now)
         self._in_pieces = False
         if not self._answers_turns:
             return
@@ -318,17 +339,20 @@ class Session:
         else:
             self._answering.owed = True
 
-    def _commit(self, utterance: Utterance, duration_ms: float) -> None:
+    def _commit(self, utterance: Utterance, duration_ms: float, now: float) -> None:
+        self._wake.turn(utterance.item_id, now)
         self._conversation.commit(utterance, duration_ms, transcribe=self._config.transcribe)
 
     def _choose_pictures(self) -> tuple[Picture, ...]:
         return self._frames.select(self._limits.frames_per_turn)
 
     def _on_camera(self, frame: CameraFrame, now: float) -> None:
-        dropped = self._frames.add(frame.picture, frame.change, now)
+        # Asleep, only the newest waits, for the turn that may come; "similar" lets each give way to the next.
+        change = "similar" if self._wake.asleep else frame.change
+        dropped = self._frames.add(frame.picture, change, now)
         if dropped is not None:
             self._out.send(Dropped("picture", 1, dropped))
-        if frame.change != "scene_change":
+        if change != "scene_change":
             return
         if self._listening.utterance is not None:
             self._listening.show()
@@ -340,6 +364,7 @@ class Session:
 
     def _on_transcribed(self, event: Transcribed, now: float) -> None:
         self._conversation.transcribed(event)
+        self._wake.told(event.item_id, event.text)
 
     def _on_transcription_failed(self, event: TranscriptionFailed, now: float) -> None:
         self._out.send(TranscriptionError(event.item_id, 0, event.message))
@@ -362,15 +387,17 @@ class Session:
                 f"{self._limits.min_commit_ms} ms that an utterance takes.",
                 code="input_audio_buffer_commit_empty",
             )
+        self._wake.wake("client", now)
         self._barge_in.confirm(now)
         self._answering.discard()
         self._listening.show(last_moment=True)
-        self._commit(*self._listening.finish())
+        self._commit(*self._listening.finish(), now)
         if self._answers_turns or event.answer:
             self._answering.owed = True
 
     def _on_clear(self, event: ClearAudio, now: float) -> None:
         self._barge_in.dismiss("cleared", now)
+        self._wake.forget()
         self._answering.discard()
         self._listening.drop()
         self._answering.owed |= self._in_pieces
@@ -380,8 +407,14 @@ class Session:
     def _on_add(self, event: AddItem, now: float) -> None:
         self._conversation.check(event)
         is_users = event.item.kind == "message" and event.item.role == "user"
+        if is_users:
+            self._wake.wake("client", now)
         pictures = self._choose_pictures() if is_users else ()
         self._conversation.add(event, pictures, transcribe=self._config.transcribe)
+        if is_users:
+            self._wake.turn(event.item.id, now)
+            texts = [part.text for part in event.item.content if isinstance(part, TextContent)]
+            self._wake.told(event.item.id, " ".join(texts))
 
     def _on_delete(self, event: DeleteItem, now: float) -> None:
         self._conversation.delete(event.item_id)
@@ -401,6 +434,7 @@ class Session:
                 "The conversation already has an active response; wait for its end or cancel it.",
                 code="conversation_already_has_active_response",
             )
+        self._wake.wake("client", now)
         self._quiet_since_s = None
         self._answering.start(event)
 
@@ -422,13 +456,17 @@ class Session:
         self._answering.agent_event(event, now)
         if isinstance(event, AnswerFinished):
             self._quiet_since_s = now
+            self._wake.answered(now)
 
     def _on_tick(self, event: Tick, now: float) -> None:
         self._barge_in.tick(now)
+        self._wake.tick(now)
         stalls_at_s = self._listening.stalls_at_s
         if stalls_at_s is not None and now >= stalls_at_s:
             self._barge_in.give_up(now)
-            if self._listening.utterance is not None:
+            if self._wake.asleep:
+                self._wake.stall(now)
+            elif self._listening.utterance is not None:
                 self._end_turn(now)
         idle_at_s = self._idle_at_s()
         if idle_at_s is not None and now >= idle_at_s:
@@ -440,8 +478,20 @@ class Session:
             self._out.send(IdleTimedOut(self._new_id("item"), start_ms, end_ms))
             self._answering.start(CHECK_IN)
 
+        sleeps_at_s = self._sleeps_at_s()
+        if sleeps_at_s is not None and now >= sleeps_at_s:
+            self._wake.sleep()
+            self._frames.clear()
+
+    def _sleeps_at_s(self) -> float | None:
+        if self._listening.utterance is not None or self._answering.active is not None:
+            return None
+        return None if self._answering.waiting else self._wake.sleeps_at_s(self._answering.playback.ends_at_s)
+
     def _idle_at_s(self) -> float | None:
         detection = self._config.turn_detection
+        if self._wake.asleep:
+            return None
         if detection is None or detection.idle_timeout_ms is None or self._quiet_since_s is None:
             return None
         if self._listening.utterance is not None or self._answering.active is not None:
@@ -453,7 +503,7 @@ class Session:
         listening = self._listening
         self._answering.pace(paced=self._may_interrupt and listening.is_live(now))
         self._answering.release(now)
-        if listening.utterance is None or listening.utterance.manual:
+        if listening.utterance is None or listening.utterance.manual or self._wake.ignoring:
             self._answering.next(now)
 
     def _on_close(self, event: Close, now: float) -> None:

@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class WakeRules:
+    """When a session listens."""
+
+    phrases: tuple[str, ...]
+    """What an utterance begins with that wakes it."""
+    sleep_phrases: tuple[str, ...] = ("go to sleep",)
+    """What puts it to sleep when it is all that is said."""
+    sleep_after_s: float = 60.0
+    """Seconds after the last turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLimits:
     """Set by whoever runs the service; all durations in milliseconds of audio unless said otherwise."""
 
@@ -30,8 +42,6 @@ class SessionLimits:
     speculate_after_ms: int = 96
     """Silence after which the end-of-turn model is asked and thinking may start."""
     speculative: bool = True
-    endpoint_threshold: float = 0.9
-    """Probability from which the end-of-turn model's answer means "finished"."""
     stall_ms: int = 1_500
     """Time without any audio, in mid-utterance, that counts as its end."""
     max_utterance_ms: int = 60_000
@@ -45,3 +55,5 @@ class SessionLimits:
     max_announcements: int = 32
     frames_per_turn: int = 4
     """Pictures that join one turn."""
+    wake: WakeRules | None = None
+    """None: it always listens."""

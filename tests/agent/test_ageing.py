@@ -72,3 +72,30 @@ def test_old_speech_becomes_its_words_where_they_are_known() -> None:
         "hello",
         "audio",
     ]
+
+
+def test_a_summary_gives_up_answers_before_what_the_user_said() -> None:
+    talk = [
+        message
+        for number in range(4)
+        for message in (
+            human(f"u{number}", [text_block(f"question {number}")]),
+            AIMessage(id=f"a{number}", content=f"answer {number}"),
+        )
+    ]
+    lines = summarize(talk, 5).splitlines()[1:]
+    assert lines == [
+        '- user: "question 0"',
+        '- user: "question 1"',
+        '- user: "question 2"',
+        '- user: "question 3"',
+        '- you: "answer 3"',
+    ]
+    assert summarize(talk, 2).splitlines()[1:] == ['- user: "question 2"', '- user: "question 3"']
+
+
+def test_what_was_shown_does_not_crowd_out_what_was_said() -> None:
+    shown = text_block(f"[picture: {' '.join(['cup'] * 30)}]")
+    summary = summarize([human("u", [shown, text_block("that is my locker, number 47")])])
+    assert "cup …" in summary
+    assert "that is my locker, number 47" in summary

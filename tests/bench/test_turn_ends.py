@@ -140,6 +140,7 @@ def test_named_rules_are_the_settings_and_what_eagerness_makes_of_them() -> None
     named = endpointing.named_rules(settings)
     assert list(named) == ["default", "high", "low"]
     assert named["default"] == Rule(turn.short_silence_ms, turn.long_silence_ms, turn.endpoint_threshold)
+    assert named["high"].threshold == named["default"].threshold < named["low"].threshold
     assert named["high"].long_ms < named["default"].long_ms < named["low"].long_ms
 
 

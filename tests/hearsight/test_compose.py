@@ -13,11 +13,13 @@ from hearsight.compose import (
     runtime_options,
     server_options,
 )
+from hearsight.config.conversation import WakeSettings
 from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.models_command import open_store
 from hearsight.streams.recording.recordings import RecordingOptions
+from hearsight.streams.session.settings import WakeRules
 from hearsight.streams.transport import ServerOptions
 
 PLACES = {
@@ -32,7 +34,7 @@ PLACES = {
     "turn.echo_guard": (False, {"runtime.echo_guard": False}),
     "turn.lead_ms": (250, {"runtime.limits.lead_ms": 250}),
     "turn.stall_ms": (900, {"runtime.limits.stall_ms": 900}),
-    "turn.endpoint_threshold": (0.7, {"runtime.limits.endpoint_threshold": 0.7}),
+    "turn.endpoint_threshold": (0.7, {"runtime.config.turn_detection.endpoint_threshold": 0.7}),
     "audio.max_utterance_s": (20.5, {"runtime.limits.max_utterance_ms": 20_500}),
     "audio.max_buffered_s": (30.2, {"runtime.limits.max_buffered_ms": 30_200}),
     "camera.max_pixels": (5000, {"runtime.camera.max_pixels": 5000}),
@@ -49,6 +51,10 @@ PLACES = {
     "assistant.voice": ("emma", {"runtime.config.voice": "emma"}),
     "assistant.speed": (1.5, {"runtime.config.speed": 1.5}),
     "assistant.max_output_tokens": (100, {"agent.answer.max_output_tokens": 100}),
+    "watch.look_every_s": (5.0, {"agent.watch.look_every_s": 5.0}),
+    "watch.max_looks": (9, {"agent.watch.max_looks": 9}),
+    "watch.max_minutes": (2.5, {"agent.watch.lasts_s": 150.0}),
+    "watch.reports_per_minute": (2, {"agent.watch.reports_per_minute": 2}),
     "tools.filler_after_s": (3.0, {"agent.answer.filler_after_s": 3.0}),
     "assistant.max_tool_rounds": (1, {"agent.answer.max_tool_rounds": 1}),
     "server.host": ("127.0.0.2", {"server.host": "127.0.0.2"}),
@@ -117,6 +123,14 @@ def test_a_setting_reaches_its_place_and_no_other(key):
     before = composed(Settings())
     after = composed(load_settings(overrides={key: value}).settings)
     assert {path: after[path] for path in after if after[path] != before[path]} == places
+
+
+def test_a_wake_phrase_puts_sessions_to_sleep():
+    assert runtime_options(Settings()).limits.wake is None
+    given = {"wake.phrases": "hey computer, okay computer", "wake.sleep_after_s": 20}
+    rules = runtime_options(load_settings(overrides=given).settings).limits.wake
+    assert rules == WakeRules(("hey computer", "okay computer"), ("go to sleep",), 20.0)
+    assert WakeRules(("x",)) == WakeRules(("x",), WakeSettings().sleep_phrases, WakeSettings().sleep_after_s)
 
 
 def test_the_defaults_of_the_settings_are_those_of_what_they_set():

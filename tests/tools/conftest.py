@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from hearsight.tools.errors import ToolError
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.timers import Timer, Timers
+from hearsight.tools.watches import Watches
 
 FRIDAY_AFTERNOON = datetime(2026, 6, 12, 15, 45, tzinfo=ZoneInfo("Europe/Berlin"))
 
@@ -87,6 +89,31 @@ class StillCamera:
             raise ToolError("The camera is off.")
 
 
+class Balcony:
+    """Something to watch: what is so, and whether anything has changed, are as a test says."""
+
+    def __init__(self) -> None:
+        self.live = True
+        self.moving = True
+        self.busy = False
+        self.caveat = "I'm short-sighted."
+        self.true: set[str] = set()
+        self.looks: list[str] = []
+        self.broken: Exception | None = None
+
+    def is_busy(self) -> bool:
+        return self.busy
+
+    async def changed(self) -> bool | None:
+        return self.moving if self.live else None
+
+    async def holds(self, condition: str) -> bool:
+        self.looks.append(condition)
+        if self.broken is not None:
+            raise self.broken
+        return condition in self.true
+
+
 class Session:
     """A tool's surroundings, and a short way to call tools in them."""
 
@@ -99,10 +126,22 @@ class Session:
         self.fired: list[Timer] = []
         self.timers = Timers(self._on_fire, clock=self.clock)
         self.registry = ToolRegistry(BUILT_IN.values())
-        self.context = ToolContext("session-1", lambda: self.now, self.camera, memory, self.timers)
+        self.lookout = Balcony()
+        self.announced: list[str] = []
+        self.watches = Watches(self.lookout, self.announced.append, clock=self.clock)
+        self.context = ToolContext(
+            "session-1", lambda: self.now, self.camera, memory, self.timers, self.watches
+        )
 
     async def _on_fire(self, timer: Timer) -> None:
         self.fired.append(timer)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, and whoever was waiting for it do what they do."""
+        for _ in range(max(1, round(seconds))):
+            self.clock.advance(min(1.0, seconds))
+            for _ in range(8):
+                await asyncio.sleep(0)
 
     async def call(self, tool: str, /, **arguments: object) -> ToolOutcome:
         return await self.registry.run(ToolCall(f"call-{next(self.calls)}", tool, arguments), self.context)
@@ -119,6 +158,7 @@ async def session() -> AsyncIterator[Session]:
     session = Session(memory)
     yield session
     await session.timers.aclose()
+    await session.watches.aclose()
     await memory.aclose()
 
 

@@ -91,6 +91,7 @@ EXAMPLES = (
         "I can't tell. I only recognize objects, colors and text.",
     ),
     Example("How far is it to the sun?", "About 150 million kilometers."),
+    Example("You needn't watch the cat any longer.", 'stop_watching("the cat")', "stop_watching"),
     Example("Where did I leave my bike?", 'recall("bike")', "recall"),
     Example("Okay, turn that timer off.", "cancel_timer()", "cancel_timer"),
     Example("What's the date three weeks from now?", "get_date(3*7)", "get_date"),
@@ -122,6 +123,7 @@ EXAMPLES = (
     ),
     Example("half an hour for the laundry, please", 'set_timer(30*60, "laundry")', "set_timer"),
     Example("No, leave it.", "All right."),
+    Example("Tell me when somebody comes in.", 'watch("somebody comes in")', "watch"),
     Example(
         "Tell me a bedtime story about a mouse.",
         "Once upon a time, a little mouse lived under a baker's shop. Every night she dreamed of the sea.",

@@ -9,7 +9,7 @@ from drawn_pictures import encoded, exposed, noisy, page, room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearsight.streams.camera.change import ChangeDetector, distance, signature
+from hearsight.streams.camera.change import ChangeDetector, ChangeGate, distance, signature
 from hearsight.streams.camera.decode import Pixels, decode_thumbnail
 
 CHANGE, DUPLICATE = 0.12, 0.015  # the defaults of the configuration
@@ -151,3 +151,28 @@ def test_no_two_scenes_in_a_row_look_the_same(rooms: list[int]) -> None:
 def test_thresholds_that_contradict_each_other_are_refused(change: float, duplicate: float) -> None:
     with pytest.raises(ValueError, match="duplicate threshold"):
         ChangeDetector(change, duplicate)
+
+
+class TestGate:
+    def gate(self, *pictures: Pixels) -> list[bool]:
+        gate = ChangeGate()
+        return [gate.passes(picture) for picture in pictures]
+
+    @pytest.mark.parametrize("sigma", [0, 5, 10, 15])
+    def test_noise_does_not_pass(self, sigma: float) -> None:
+        assert self.gate(noisy(room(), sigma, 1), noisy(room(), sigma, 2)) == [True, False]
+
+    @pytest.mark.parametrize("quality", [30, 60, 90])
+    def test_compression_does_not(self, quality: int) -> None:
+        jpeg = encoded(room(), ".jpg", cv2.IMWRITE_JPEG_QUALITY, quality)
+        compressed = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), dtype=np.uint8)
+        assert self.gate(room(), compressed) == [True, False]
+
+    def test_something_small_does_though_to_the_whole_picture_it_is_nothing(self) -> None:
+        changed = with_box(room(), 0.002)
+        assert kinds(room(), changed)[1] == "duplicate"
+        assert self.gate(room(), changed, changed, room()) == [True, True, False, True]
+
+    def test_what_changes_slowly_adds_up(self) -> None:
+        grown = [with_box(room(), share) for share in (0.0001, 0.0004, 0.001, 0.002)]
+        assert any(self.gate(room(), *grown)[1:])

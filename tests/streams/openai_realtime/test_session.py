@@ -90,14 +90,32 @@ def test_updates_add_up(send, show):
 
 
 @pytest.mark.parametrize(
-    ("eagerness", "short_ms", "long_ms"),
-    [("low", 600, 1600), ("medium", 300, 800), ("auto", 300, 800), ("high", 180, 480)],
+    ("eagerness", "threshold", "short_ms", "long_ms"),
+    [("low", 0.98, 300, 1200), ("medium", 0.9, 300, 800), ("auto", 0.9, 300, 800), ("high", 0.9, 150, 500)],
 )
-def test_eagerness_scales_the_services_silences(send, eagerness, short_ms, long_ms):
+def test_eagerness_says_how_sure_it_must_be_that_the_turn_is_over_and_how_long_to_wait(
+    send, eagerness, threshold, short_ms, long_ms
+):
     detection = {"type": "semantic_vad", "eagerness": eagerness, "create_response": False}
     got = configure(send, audio={"input": {"turn_detection": detection}}).turn_detection
-    assert (got.short_silence_ms, got.long_silence_ms, got.semantic) == (short_ms, long_ms, True)
-    assert (got.create_response, got.interrupt_response) == (False, True)
+    assert (got.endpoint_threshold, got.short_silence_ms, got.long_silence_ms) == (
+        threshold,
+        short_ms,
+        long_ms,
+    )
+    assert (got.semantic, got.create_response, got.interrupt_response) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("operators", "threshold", "eagerness"),
+    [(0.3, 0.3, "high"), (0.3, 0.3, "auto"), (0.99, 0.99, "low"), (0.99, 0.99, "auto"), (0.3, 0.98, "low")],
+)
+def test_low_eagerness_never_makes_the_operators_threshold_lower(make_codec, operators, threshold, eagerness):
+    codec = make_codec(SessionConfig(turn_detection=TurnDetection(endpoint_threshold=operators)))
+    detection = {"type": "semantic_vad", "eagerness": eagerness}
+    update = {"type": "session.update", "session": {"audio": {"input": {"turn_detection": detection}}}}
+    [event] = codec.decode(json.dumps(update))
+    assert event.config.turn_detection.endpoint_threshold == threshold
 
 
 def test_server_vad_waits_for_one_fixed_silence(send):

@@ -34,31 +34,39 @@ from hearsight.streams.events import (
     DeleteItem,
     EndpointEstimate,
     EstimateEndpoint,
+    Foresee,
+    Hear,
     InsertItem,
     Item,
     KeepHeard,
+    Lull,
     OutputItemStarted,
     Overhear,
     Overheard,
     Picture,
     ResponseEnded,
     ResponseStarted,
+    Resumed,
     RetrieveItem,
+    See,
     ServerCallFinished,
     ServerCallStarted,
     SessionConfig,
     SpeechStarted,
     SpeechStopped,
+    StartResponse,
     TextContent,
     Tick,
     ToolCall,
+    Transcribe,
     Transcribed,
     TruncateItem,
     TurnDetection,
+    WakeChanged,
 )
 from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.replaying import replay
-from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.session.settings import SessionLimits, WakeRules
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 conversations = settings(
@@ -67,11 +75,13 @@ conversations = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+WORDS = ["", "Mhm.", "Stop it.", "Hey, computer, stop.", None]
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("audio"), st.integers(1, 30), st.sampled_from([0.02, 0.4, 0.95])),
         st.tuples(st.just("estimate"), st.floats(0, 1), st.booleans()),
-        st.tuples(st.just("words"), st.sampled_from(["", "Mhm.", "Stop it.", None]), st.booleans()),
+        st.tuples(st.just("words"), st.sampled_from(WORDS), st.booleans()),
         st.tuples(st.just("wait"), st.floats(0, 3)),
         st.tuples(st.just("clause"), st.integers(-2, 0), st.integers(1, 8)),
         st.tuples(st.just("text"), st.integers(-2, 0)),
@@ -108,14 +118,21 @@ DETECTION = {
     "no_interrupt": TurnDetection(interrupt_response=False),
     "no_create": TurnDetection(create_response=False),
     "idle": TurnDetection(idle_timeout_ms=1_000),
+    "wake": TurnDetection(idle_timeout_ms=2_000),
 }
+WAKE = WakeRules(("hey computer",), sleep_after_s=1.0)
 
 
 class Conversation:
     """Plays steps against a session, the agent's side included, stale answers and all."""
 
     def __init__(self, detection: str) -> None:
-        limits = SessionLimits(max_utterance_ms=3_000, max_buffered_ms=2_000, max_held_events=12)
+        limits = SessionLimits(
+            max_utterance_ms=3_000,
+            max_buffered_ms=2_000,
+            max_held_events=12,
+            wake=WAKE if detection == "wake" else None,
+        )
         self.driver = SessionDriver(SessionConfig(turn_detection=DETECTION[detection]), limits)
         self.frames = 0
         self.said: dict[str, float] = {}
@@ -234,7 +251,8 @@ class Conversation:
         self.driver.feed(CameraFrame(shown, change))
 
     def transcribed(self, index):
-        self.driver.feed(Transcribed(self.item(index), "words", 1.0))
+        text = "words" if index % 3 else "Go to sleep."
+        self.driver.feed(Transcribed(self.item(index), text, 1.0))
 
     def announce(self):
         self.driver.feed(Announce("Ding."))
@@ -378,6 +396,31 @@ def test_what_the_client_is_told_of_speech_has_a_beginning_and_an_end(detection,
     assert len(set(started)) == len(started)
     manual = any(step[0] == "configure" for step in script) or detection == "manual"
     assert manual or set(stopped) <= set(started)
+
+
+PERCEIVED = (EstimateEndpoint, Foresee, Hear, Lull, Resumed, See, SpeechStarted, SpeechStopped, Transcribe)
+ASKED_FOR = {"commit", "add", "create", "audio"}
+"""What may wake a session without its phrase; audio only where the client ends its turns itself."""
+
+
+@conversations
+@given(steps)
+def test_nothing_that_is_heard_or_seen_asleep_gets_any_further(script):
+    conversation = Conversation("wake")
+    driver, manual = conversation.driver, False
+    for step in script:
+        asleep, known, told = driver.session.asleep, len(driver.commands), len(driver.outputs)
+        conversation.play(step)
+        manual = step[1] == "manual" if step[0] == "configure" else manual
+        woken = any(isinstance(o, WakeChanged) and o.awake for o in driver.outputs[told:])
+        if asleep and woken:
+            by_phrase = step[0] == "words" and step[1] == "Hey, computer, stop."
+            assert by_phrase or (step[0] in ASKED_FOR and (step[0] != "audio" or manual))
+        elif asleep:
+            new = [*driver.commands[known:], *driver.outputs[told:]]
+            assert not [one for one in new if isinstance(one, PERCEIVED)]
+            assert not [one for one in new if isinstance(one, InsertItem) and one.item.kind == "message"]
+            assert not [r for r in new if isinstance(r, StartResponse) and r.request.say is None]
 
 
 @conversations

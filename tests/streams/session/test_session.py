@@ -234,6 +234,19 @@ class TestSpokenTurn:
         assert AudioCommitted in kinds(driver.outputs)
         assert not driver.requests
 
+    def test_how_sure_the_model_must_be_is_the_clients_choice(self):
+        driver = SessionDriver(SessionConfig(turn_detection=TurnDetection(endpoint_threshold=0.98)))
+        driver.say_turn()
+        assert AudioCommitted not in kinds(driver.outputs)
+        driver.silence(500)
+        assert AudioCommitted in kinds(driver.outputs)
+        driver.feed(ConfigureSession(SessionConfig(turn_detection=TurnDetection(endpoint_threshold=0.5))))
+        driver.speech(640)
+        driver.silence(160)
+        driver.estimate(0.6)
+        driver.silence(200)
+        assert len(driver.all(AudioCommitted)) == 2
+
     def test_silence_only_detection_ignores_the_model(self):
         detection = TurnDetection(semantic=False, short_silence_ms=500, long_silence_ms=500)
         driver = SessionDriver(SessionConfig(turn_detection=detection))
