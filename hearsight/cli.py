@@ -1,4 +1,4 @@
-"""The command line: ``hearsight serve``, ``ask``, ``doctor``, ``config`` and ``models``."""
+"""The command line: ``hearsight serve``, ``talk``, ``ask``, ``doctor``, ``config`` and ``models``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hearsight.doctor import doctor_command
 from hearsight.models_command import models_app
 from hearsight.serve_command import serve_command
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
+from hearsight.talk_command import talk_command
 
 app = typer.Typer(
     name="hearsight",
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.command("serve")(serve_command)
+app.command("talk")(talk_command)
 app.command("ask")(ask_command)
 app.command("doctor")(doctor_command)
 
