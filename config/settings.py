@@ -23,7 +23,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hearsight.config import conversation, engines, layers, local, mcp, problems, service
+from hearsight.config import conversation, engines, layers, local_devices, mcp, problems, service
 from hearsight.config.errors import ConfigError
 
 DEFAULT_ORIGIN = "default"
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     tools: conversation.ToolSettings = Field(default_factory=conversation.ToolSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)
-    local: local.LocalSettings = Field(default_factory=local.LocalSettings)
+    local: local_devices.LocalSettings = Field(default_factory=local_devices.LocalSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearsight.config.local import LocalSettings
+from hearsight.config.local_devices import LocalSettings
 from hearsight.streams.events import INPUT_RATE_HZ, Samples
 from hearsight.streams.local import portaudio
 from hearsight.streams.local.camera import Camera, Frames, choose_cameras, list_cameras

@@ -18,6 +18,10 @@ SILENT_FOR_S: Final = 2.0
 """A device that has not called for so long is gone: it calls every 20 ms, whatever there is to hear."""
 
 
+FEW_GAPS: Final = 3
+"""Gaps in a speaker's sound that are put up with."""
+
+
 class SoundDevice(Protocol):
     """A microphone or speaker, be it of this machine or made of a file."""
 
@@ -131,6 +135,8 @@ class Speaker:
         self._pulse = Pulse()
         self._stream: Any = None
         self._source = ResampledSource(queue, OUTPUT_RATE_HZ)
+        self._latency_s = portaudio.LATENCY_S
+        self._gaps = 0
 
     def start(self) -> None:
         """Find it and open it.
@@ -142,7 +148,8 @@ class Speaker:
         self.name = device.name
         rate_hz = portaudio.usable_rate(device, "speaker", OUTPUT_RATE_HZ)
         self._source = ResampledSource(self._queue, rate_hz)
-        self._stream = portaudio.open_stream(device, "speaker", rate_hz, self._on_block)
+        self._gaps = 0
+        self._stream = portaudio.open_stream(device, "speaker", rate_hz, self._on_block, self._latency_s)
         self._pulse.beat()
 
     def stop(self) -> None:
@@ -156,8 +163,24 @@ class Speaker:
         """Whether it has stopped by itself."""
         return self._pulse.is_lost
 
+    @property
+    def is_starved(self) -> bool:
+        """Whether its sound has gaps that more latency may mend."""
+        return self._gaps > FEW_GAPS and self._latency_s < portaudio.MAX_LATENCY_S
+
+    def relax(self) -> None:
+        """Open it again with twice the latency.
+
+        Raises:
+            DeviceError: It cannot be opened.
+        """
+        self._latency_s = min(2 * self._latency_s, portaudio.MAX_LATENCY_S)
+        self.stop()
+        self.start()
+
     def _on_block(self, out: Samples, frames: int, times: Any, status: Any) -> None:
         self._pulse.beat()
+        self._gaps += bool(status.output_underflow)
         latency_s = _likely(times.outputBufferDacTime - times.currentTime)
         out[:, 0], taken = self._source.take(frames)
         for samples, speech in taken:

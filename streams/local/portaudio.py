@@ -5,6 +5,7 @@ No other module knows sounddevice.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +18,11 @@ Direction: TypeAlias = Literal["microphone", "speaker"]
 
 BLOCK_S: Final = 0.02
 """What a device asks for, or brings, at a time."""
-LATENCY_S: Final = 0.06
-"""What is asked of the system: less is heard as crackling while the models keep the cores busy."""
+LATENCY_S: Final = 0.1
+"""What is asked of the system. Through PulseAudio, 0.06 s already has gaps on a machine that is idle."""
+MAX_LATENCY_S: Final = 0.4
+"""What a speaker gets at most that has gaps while the models keep the cores busy."""
+_ALSA_HANDLER: Final = ctypes.CFUNCTYPE(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ def load_sounddevice() -> Any:
     """
     try:
         with silent_stderr():
-            return importlib.import_module("sounddevice")
+            module = importlib.import_module("sounddevice")
+            _silence_alsa()
+            return module
     except ImportError:
         raise DeviceError(
             "Microphone and speaker need a package that is not installed (sounddevice): "
@@ -49,6 +55,17 @@ def load_sounddevice() -> Any:
         ) from None
     except OSError:
         raise DeviceError(f"The PortAudio library is missing. {how_to_get_portaudio()}") from None
+
+
+@_ALSA_HANDLER
+def _ignore() -> None:
+    pass
+
+
+def _silence_alsa() -> None:
+    """Have ALSA, below PortAudio, not write to the terminal of every gap, which PortAudio reports as well."""
+    if sys.platform == "linux":
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_ignore)
 
 
 def how_to_get_portaudio() -> str:
@@ -141,7 +158,11 @@ def usable_rate(device: AudioDevice, direction: Direction, rate_hz: int) -> int:
 
 
 def open_stream(
-    device: AudioDevice, direction: Direction, rate_hz: int, callback: Callable[..., None]
+    device: AudioDevice,
+    direction: Direction,
+    rate_hz: int,
+    callback: Callable[..., None],
+    latency_s: float = LATENCY_S,
 ) -> Any:
     """Open and start a stream of int16 mono.
 
@@ -150,6 +171,7 @@ def open_stream(
         direction: Which way.
         rate_hz: See `usable_rate`.
         callback: As sounddevice calls it, from a thread of PortAudio's.
+        latency_s: What the system is asked for.
 
     Raises:
         DeviceError: It cannot be opened.
@@ -164,7 +186,7 @@ def open_stream(
                 dtype="int16",
                 samplerate=rate_hz,
                 blocksize=round(rate_hz * BLOCK_S),
-                latency=LATENCY_S,
+                latency=latency_s,
                 callback=callback,
             )
             stream.start()

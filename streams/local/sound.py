@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hearsight.streams.local.devices import SoundDevice
+from hearsight.streams.local.devices import SoundDevice, Speaker
 from hearsight.streams.local.system import DeviceError
 
 RETRY_S: Final = 3.0
@@ -66,7 +66,7 @@ class Sound:
             What to tell the user, None where nothing has changed.
         """
         if not self._lost:
-            return self._notice_loss(now)
+            return self._notice_loss(now) or self._mend_gaps()
         if now - self._tried_at_s < RETRY_S or (speaking and not self.speaker_is_lost):
             return None
         self._tried_at_s = now
@@ -85,6 +85,16 @@ class Sound:
         names = self._named(self._lost)
         is_gone = "are gone" if len(self._lost) > 1 else "is gone"
         return f"The {names} {is_gone}. Plug in that one or another; you can type meanwhile."
+
+    def _mend_gaps(self) -> str | None:
+        if not isinstance(self.speaker, Speaker) or not self.speaker.is_starved:
+            return None
+        try:
+            self.speaker.relax()
+        except DeviceError as error:
+            self._lost = [self.speaker]
+            return error.message
+        return "The speaker had gaps, for this machine is busy; it gets more time from now on."
 
     @property
     def _devices(self) -> list[SoundDevice]:
