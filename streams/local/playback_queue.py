@@ -53,6 +53,7 @@ class PlaybackQueue:
         """How much of each item has been put in, of those that are not played to their end."""
         self._given: deque[_Given] = deque()
         self._clock = 0
+        self._sounding = 0
 
     @property
     def idle(self) -> bool:
@@ -108,11 +109,13 @@ class PlaybackQueue:
             latency_s: From the moment that the speaker is given a sample until it sounds.
 
         Returns:
-            The positions that have changed, in order of their items.
+            Their positions, in order; of an item that has been heard to its end, once.
         """
         positions: dict[str, int] = {}
         with self._lock:
-            sounding = self._clock - round(latency_s * OUTPUT_RATE_HZ)
+            # A latency that is told anew may be longer, but nothing that was heard becomes unheard.
+            sounding = max(self._sounding, self._clock - round(latency_s * OUTPUT_RATE_HZ))
+            self._sounding = sounding
             while self._given and self._given[0].at < sounding:
                 first = self._given[0]
                 positions[first.item_id] = first.begins + min(first.count, sounding - first.at)
