@@ -50,11 +50,12 @@ def load_sounddevice() -> Any:
             return module
     except ImportError:
         raise DeviceError(
-            "Microphone and speaker need a package that is not installed (sounddevice): "
+            "Microphone and speaker need sounddevice, which is not installed: "
             "run `pip install 'hearsight[local]'`."
         ) from None
     except OSError:
-        raise DeviceError(f"The PortAudio library is missing. {how_to_get_portaudio()}") from None
+        how = "brew install portaudio" if sys.platform == "darwin" else "sudo apt install libportaudio2"
+        raise DeviceError(f"Microphone and speaker need the PortAudio library: `{how}`.") from None
 
 
 @_ALSA_HANDLER
@@ -66,13 +67,6 @@ def _silence_alsa() -> None:
     """Have ALSA, below PortAudio, not write to the terminal of every gap, which PortAudio reports as well."""
     if sys.platform == "linux":
         ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_ignore)
-
-
-def how_to_get_portaudio() -> str:
-    """How to install the library that sounddevice needs."""
-    if sys.platform == "darwin":
-        return "Install it: `brew install portaudio`."
-    return "Install it: `sudo apt install libportaudio2` on Debian and Ubuntu."
 
 
 def list_devices(direction: Direction) -> tuple[list[AudioDevice], int | None]:
