@@ -67,7 +67,7 @@ class LineEditor:
             case "\x15":
                 self.line = ""
             case "\x17":
-                self.line = self.line.rstrip().rpartition(" ")[0]
+                self.line = re.sub(r"\S+\s*$", "", self.line)
             case "\x04" if not self.line:
                 return EndPressed()
             case " " if self._space_talks and not self.line:

@@ -64,7 +64,8 @@ def show_line(line: Line) -> RenderableType:
 
 def show_status(status: Status) -> RenderableType:
     """The last lines."""
-    return Group(Rule(style="dim"), _first_row(status), _second_row(status), *_input_rows(status))
+    typed = _Input(status.typed, status.talking)
+    return Group(Rule(style="dim"), _first_row(status), _second_row(status), typed)
 
 
 def show_live(lines: list[Line], status: Status, rows: int) -> RenderableType:
@@ -99,7 +100,6 @@ def _first_row(status: Status) -> Text:
     row.append_text(_meter("speaker", status.speaker_db))
     if status.camera is not None:
         row.append(f"  camera {status.camera}", style="dim")
-    row.truncate(200)
     row.no_wrap, row.overflow = True, "ellipsis"
     return row
 
@@ -112,30 +112,42 @@ def _meter(name: str, level_db: float) -> Text:
 
 def _second_row(status: Status) -> Text:
     parts = []
-    if status.usage is not None:
-        parts.append(tokens(status.usage))
     if status.latency_s is not None:
-        parts.append(f"first sound after {status.latency_s:.2f} s")
-    row = Text("  " + " · ".join(parts or ["say something"]), style="dim", no_wrap=True, overflow="ellipsis")
-    return row
+        parts.append(f"delay {status.latency_s:.2f} s")
+    if status.usage is not None:
+        parts.append(f"tokens {tokens(status.usage)}")
+    told = "  " + " · ".join(parts or ["say something"])
+    return Text(told, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def _input_rows(status: Status) -> list[Text]:
-    if status.talking is None:
-        keys = "type and press Enter · Ctrl-C ends"
-    elif status.talking:
-        keys = "space: you have spoken · Ctrl-C ends"
-    else:
-        keys = "space: speak · type and press Enter · Ctrl-C ends"
-    typed = Text.assemble(("> ", "dim"), status.typed, ("▏" if status.typed else "", "dim"))
-    typed.append("" if status.typed else keys, style="dim")
-    return [typed]
+class _Input:
+    """What is being typed, as far as there is room for its end, or else which keys there are."""
+
+    def __init__(self, typed: str, talking: bool | None) -> None:
+        self._typed = typed
+        self._keys = {
+            None: "type and press Enter · Ctrl-C ends",
+            False: "space: speak · type and press Enter · Ctrl-C ends",
+            True: "space: you have spoken · Ctrl-C ends",
+        }[talking]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        row = Text("> ", style="dim", no_wrap=True, overflow="ellipsis")
+        if self._typed:
+            row.append(self._typed[-max(1, options.max_width - 4) :], style="not dim")
+            row.append("▏")
+        else:
+            row.append(self._keys)
+        yield row
 
 
 def tokens(usage: Usage) -> str:
-    """The tokens of the conversation by kind, and how many there may be."""
-    kinds = {"text": usage.input_text, "audio": usage.input_audio, "image": usage.input_image}
-    answer = usage.output_text + usage.output_audio
-    by_kind = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
-    whole = sum(kinds.values()) + answer
-    return f"{whole:,} of {usage.context_limit:,} tokens ({by_kind}, {answer:,} answer)"
+    """The tokens of the conversation, how many there may be, and how many of each kind."""
+    kinds = {
+        "text": usage.input_text,
+        "audio": usage.input_audio,
+        "image": usage.input_image,
+        "answer": usage.output_text + usage.output_audio,
+    }
+    by_kind = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items() if count)
+    return f"{sum(kinds.values()):,} of {usage.context_limit:,}: {by_kind}"
