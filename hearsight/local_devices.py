@@ -45,7 +45,7 @@ def read_files(audio: Path | None, video: Path | None) -> Files:
     if video is not None and not video.is_file():
         raise DeviceError(f"'{video}' cannot be read: there is no such file.")
     speech = read_wav(audio, INPUT_RATE_HZ) if audio is not None else None
-    return Files(speech, str(audio), video)
+    return Files(speech, str(audio or ""), video)
 
 
 def check_devices(settings: LocalSettings, files: Files) -> None:

@@ -151,9 +151,7 @@ class PlainView:
             self._told = self._talk.usage
             self._print("tokens", tokens(self._talk.usage))
             if self._talk.latency_s is not None:
-                self._print(
-                    "delay", f"{self._talk.latency_s:.2f} s from the end of the turn to the first sound"
-                )
+                self._print("delay", f"{self._talk.latency_s:.2f} s from the end of the turn to a sound")
 
     def _print(self, who: str, text: str) -> None:
         seconds = self._talk.clock() - self._began_s

@@ -110,7 +110,7 @@ def test_files_are_read(film):
     files = read_files(WAV, film)
     assert files.speech is not None and files.speech.size > 10_000
     assert (files.speech_name, files.film) == (str(WAV), film)
-    assert read_files(None, None) == Files(None, "None", None)
+    assert read_files(None, None) == Files()
 
 
 @pytest.mark.parametrize(
