@@ -29,6 +29,7 @@ class Sound:
         self._refresh = refresh
         self._lost: list[SoundDevice] = []
         self._tried_at_s = 0.0
+        self._has_told = False
 
     def start(self) -> None:
         """Open both.
@@ -94,7 +95,12 @@ class Sound:
         except DeviceError as error:
             self._lost = [self.speaker]
             return error.message
-        return "The speaker had gaps, for this machine is busy; it gets more time from now on."
+        first, self._has_told = not self._has_told, True
+        return (
+            "The speaker had gaps, for this machine is busy; it gets more time from now on."
+            if first
+            else None
+        )
 
     @property
     def _devices(self) -> list[SoundDevice]:

@@ -104,15 +104,15 @@ async def test_a_speaker_with_gaps_gets_more_time(machine):
     speaker = Speaker("default", feed, queue)
     sound = Sound(None, speaker)
     sound.start()
-    asked = [machine.streams[-1].options["latency"]]
+    asked, told = [machine.streams[-1].options["latency"]], []
     for _ in range(3):
         for _ in range(FEW_GAPS + 1):
             assert sound.watch(0.0) is None
             machine.streams[-1].options["callback"](np.zeros((480, 1), np.int16), 480, times(0.08), LOST)
-        told = sound.watch(0.0)
+        told.append(sound.watch(0.0))
         asked.append(machine.streams[-1].options["latency"])
     assert asked == [0.1, 0.2, 0.4, 0.4], "but no more than is good for a conversation"
-    assert told is None
+    assert told[0] is not None and told[1:] == [None, None], "and it is told once"
 
 
 async def test_a_speaker_that_is_gone_while_it_gets_more_time_is_looked_for(machine):
