@@ -23,7 +23,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hearsight.config import conversation, engines, keeping, layers, mcp, problems, service
+from hearsight.config import conversation, engines, keeping, layers, local_devices, mcp, problems, service
 from hearsight.config.errors import ConfigError
 from hearsight.config.recording import RecordingSettings
 
@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)
+    local: local_devices.LocalSettings = Field(default_factory=local_devices.LocalSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""The command line: the service, questions to it, its health, settings, models, sessions and recordings."""
+"""The command line: the service, talking to it, its health, settings, models, sessions and recordings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hearsight.replay_command import replay_command
 from hearsight.serve_command import serve_command
 from hearsight.sessions_command import sessions_app
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
+from hearsight.talk_command import talk_command
 
 app = typer.Typer(
     name="hearsight",
@@ -30,6 +31,7 @@ app.add_typer(models_app)
 app.add_typer(sessions_app)
 app.add_typer(recordings_app)
 app.command("serve")(serve_command)
+app.command("talk")(talk_command)
 app.command("ask")(ask_command)
 app.command("doctor")(doctor_command)
 app.command("replay")(replay_command)

@@ -10,78 +10,82 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 
+from hearsight.config.local_devices import LocalSettings
 from hearsight.findings import Finding
+from hearsight.streams.local import portaudio
+from hearsight.streams.local.camera import CameraDevice, choose_cameras, list_cameras
+from hearsight.streams.local.system import DEFAULT, NONE, DeviceError, silent_stderr
 
 GIB: Final = 2**30
 NVIDIA_SMI_TIMEOUT_S: Final = 10
 FINE_FOR_A_SERVER: Final = "A server needs none: its clients bring their own."
 
 
-def check_audio() -> Iterator[Finding]:
-    """The microphones and speakers of this machine."""
-    try:
-        with silent_stderr():
-            sound: Any = importlib.import_module("sounddevice")
-            devices = list(sound.query_devices())
-    except ImportError:
-        yield _audio("unknown: sounddevice is not installed", "Run `pip install 'hearsight[local]'`.")
-    except OSError:
-        yield _audio("unknown: the PortAudio library is missing", _how_to_get_portaudio())
-    except Exception as error:  # sounddevice's own error; its class cannot be named before the import
-        yield _audio(f"unknown: {error}", FINE_FOR_A_SERVER)
-    else:
-        for name, channels in (("microphone", "max_input_channels"), ("speaker", "max_output_channels")):
-            yield _listed(name, [device["name"] for device in devices if device[channels] > 0])
-
-
-def _audio(found: str, mend: str) -> Finding:
-    return Finding("microphone, speaker", "note", found, mend)
-
-
-def _how_to_get_portaudio() -> str:
-    if sys.platform == "darwin":
-        return "Run `brew install portaudio`."
-    return "Install it: `sudo apt install libportaudio2` on Debian and Ubuntu."
-
-
-def _listed(check: str, names: Sequence[str]) -> Finding:
-    if not names:
-        return Finding(check, "note", "none found", FINE_FOR_A_SERVER)
-    return Finding(check, "ok", ", ".join(dict.fromkeys(names)))
-
-
-def check_camera(folder: Path = Path("/dev")) -> Finding:
-    """The cameras of this machine; each is opened for a moment.
+def check_audio(settings: LocalSettings) -> Iterator[Finding]:
+    """The microphones and speakers of this machine, and which of them `hearsight talk` would use.
 
     Args:
+        settings: Which are wanted.
+    """
+    microphone: portaudio.Direction = "microphone"
+    for direction, wanted in ((microphone, settings.microphone), ("speaker", settings.speaker)):
+        try:
+            devices, default = portaudio.list_devices(direction)
+        except DeviceError as error:
+            problem, _, mend = error.message.rstrip(".").partition(": ")
+            yield Finding("microphone, speaker", "note", problem, mend or FINE_FOR_A_SERVER)
+            return
+        choose = partial(portaudio.choose, wanted, devices, default, direction)
+        yield _chosen(direction, wanted, list(map(str, devices)), choose)
+
+
+def check_camera(settings: LocalSettings, folder: Path = Path("/dev")) -> Finding:
+    """The cameras of this machine, and which of them `hearsight talk` would use; each is opened for a moment.
+
+    Args:
+        settings: Which is wanted.
         folder: Where the devices are.
     """
     if sys.platform == "darwin":
         # Opening a camera here asks the user for permission, which a check must not do.
         return Finding("camera", "note", "not looked for on macOS", FINE_FOR_A_SERVER)
-    nodes = sorted(folder.glob("video*"))
-    closed = [node.name for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
-    working = [f"{node.name} ({size})" for node in nodes if (size := _frame_size(node)) is not None]
-    if working:
-        return Finding("camera", "ok", ", ".join(working))
-    if closed:
+    nodes = list_cameras(folder)
+    closed = [camera.node for camera in nodes if not os.access(camera.node, os.R_OK | os.W_OK)]
+    sizes = {camera: size for camera in nodes if (size := _frame_size(camera.node)) is not None}
+    if closed and not sizes:
         mend = "Add yourself to the group video: `sudo usermod -aG video $USER`, then log in again."
         return Finding("camera", "note", f"not allowed to open {', '.join(closed)}", mend)
-    return Finding("camera", "note", "none found", FINE_FOR_A_SERVER)
+    listed = [f"{camera} ({size})" for camera, size in sizes.items()]
+    return _chosen("camera", settings.camera, listed, lambda: choose_cameras(settings.camera, list(sizes))[0])
 
 
-def _frame_size(node: Path) -> str | None:
+def _chosen(
+    check: str, wanted: str, listed: list[str], choose: Callable[[], portaudio.AudioDevice | CameraDevice]
+) -> Finding:
+    """What there is of one kind, and which of it is meant."""
+    if not listed and wanted in (DEFAULT, NONE):
+        return Finding(check, "note", "none found", FINE_FOR_A_SERVER)
+    if wanted == NONE:
+        return Finding(check, "ok", f"{', '.join(listed)}; `hearsight talk` uses none")
+    try:
+        chosen = choose()
+    except DeviceError as error:
+        return Finding(check, "note", error.message, FINE_FOR_A_SERVER)
+    return Finding(check, "ok", f"{', '.join(listed)}; `hearsight talk` uses {chosen.number}")
+
+
+def _frame_size(node: str) -> str | None:
     """Width and height that a camera delivers, None for a device that is no working camera."""
     with silent_stderr():
-        capture = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
+        capture = cv2.VideoCapture(node, cv2.CAP_V4L2)
         try:
             if not capture.isOpened():
                 return None
@@ -128,18 +132,3 @@ def _nvidia_smi_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []  # it is there and cannot talk to a GPU, so there is none to be used
     return listed.stdout.split("\n")[:-1]
-
-
-@contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Keep C libraries, which write past Python, from standard error."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)

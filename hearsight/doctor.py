@@ -64,8 +64,8 @@ def examine(settings: Settings, console: Console) -> Iterator[Finding]:
     yield checks.check_port(settings)
     yield check_certificate(settings.server)
     yield from mcp_checks.check_mcp(settings)
-    yield from device_checks.check_audio()
-    yield device_checks.check_camera()
+    yield from device_checks.check_audio(settings.local)
+    yield device_checks.check_camera(settings.local)
     yield device_checks.check_gpu()
 
 

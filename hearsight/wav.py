@@ -82,3 +82,32 @@ def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
         recording.setsampwidth(2)
         recording.setframerate(rate_hz)
         recording.writeframes(samples.astype("<i2").tobytes())
+
+
+class WavWriter:
+    """Writes mono samples as 16-bit PCM, as they come.
+
+    Args:
+        path: The file, which is replaced.
+        rate_hz: Of the samples.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        self._file = path.open("wb")
+        self._recording = wave.open(self._file, "wb")
+        self._recording.setnchannels(1)
+        self._recording.setsampwidth(2)
+        self._recording.setframerate(rate_hz)
+        self._recording.writeframes(b"")
+
+    def write(self, samples: Samples) -> None:
+        """Add samples."""
+        self._recording.writeframesraw(samples.astype("<i2").tobytes())
+
+    def close(self) -> None:
+        """Write down how long it is, and close the file."""
+        self._recording.close()
+        self._file.close()

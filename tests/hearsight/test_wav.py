@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hearsight.streams.errors import InvalidAudio
-from hearsight.wav import read_wav, write_wav
+from hearsight.wav import WavWriter, read_wav, write_wav
 
 RATES = st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 SAMPLES = arrays.arrays(np.int16, st.integers(0, 2_000), elements=st.integers(-32_768, 32_767))
@@ -144,3 +144,22 @@ def test_an_odd_width_is_refused(tmp_path):
     (tmp_path / "x.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
     with pytest.raises(InvalidAudio, match="40 bits; 8, 16, 24 and 32 bits can be read"):
         read_wav(tmp_path / "x.wav", 16_000)
+
+
+def test_what_is_written_as_it_comes_is_read_whole(tmp_path):
+    writer = WavWriter(tmp_path / "x.wav", 24_000)
+    parts = [np.arange(start, start + 100, dtype=np.int16) for start in (0, 100, 200)]
+    for part in parts:
+        writer.write(part)
+    writer.close()
+    assert np.array_equal(read_wav(tmp_path / "x.wav", 24_000), np.concatenate(parts))
+
+
+def test_a_recording_in_which_nothing_was_said_is_one_all_the_same(tmp_path):
+    WavWriter(tmp_path / "x.wav", 24_000).close()
+    assert read_wav(tmp_path / "x.wav", 24_000).size == 0
+
+
+def test_a_recording_that_cannot_be_written_is_told_before_anything_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        WavWriter(tmp_path / "no" / "x.wav", 24_000)
