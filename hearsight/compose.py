@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hearsight.addresses import REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
@@ -30,6 +31,10 @@ from hearsight.streams.transport import Endpoint, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
+
+if TYPE_CHECKING:
+    from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+    from hearsight.agent.models.script import Script
 
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
@@ -107,7 +112,7 @@ async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: A
 
 
 async def _open_voice(settings: Settings) -> Voice:
-    if settings.engine.name == "scripted":
+    if settings.engine.name == "scripted" and not _script(settings).speaks:
         from hearsight.agent.voice.scripted import ScriptedVoice
 
         return ScriptedVoice()
@@ -121,10 +126,11 @@ async def _open_voice(settings: Settings) -> Voice:
 
 async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
     if settings.engine.name == "scripted":
-        from hearsight.agent.models.scripted import Script, ScriptedEngine
+        from hearsight.agent.models.scripted import ScriptedEngine
 
-        assert settings.engine.script is not None  # the settings insist on it
-        return ScriptedEngine(Script.load(settings.engine.script))
+        script = _script(settings)
+        ear = await _open_ear(settings, store) if script.hears else None
+        return ScriptedEngine(script, ear=ear)
     if settings.engine.name == "gemma3n":
         from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
 
@@ -132,6 +138,22 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
     return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)
+
+
+def _script(settings: Settings) -> Script:
+    from hearsight.agent.models.script import Script
+
+    assert settings.engine.script is not None  # the settings insist on it
+    return Script.load(settings.engine.script)
+
+
+async def _open_ear(settings: Settings, store: PayloadStore) -> SpeechToText:
+    from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+
+    name = settings.embedded.speech_to_text
+    ear = SpeechToText(store.path(f"whisper-{name}"), threads=settings.embedded.threads or 1)
+    await ear.load()
+    return ear
 
 
 def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeFactory) -> Server:
