@@ -19,6 +19,8 @@ HEARD_S = 1.5
 """Of the answer, before anything happens."""
 PAUSE_S = 0.7
 """From the end of an answer, which is told half a second before it is heard, to the user's next words."""
+PATIENCE_S = 10.0
+"""After the last word, where what is expected ends the scene."""
 REMARKS = ("Yeah.", "Okay.", "I see.", "Right.", "Uh-huh.")
 SHORT = ("Stop.", "Wait.", "Hold on.", "No, no.", "Excuse me.")
 BEFORE, AFTER = "What is twelve", "times fifteen?"
@@ -97,13 +99,21 @@ def over_an_answer(spoken: dict[str, Samples]) -> list[Scene]:
     return [
         Scene("a remark", "the answer goes on", one(*REMARKS), [GOES_ON], resumes=True),
         Scene("a cough", "it goes on", lambda run: [Said(HEARD_S, cough(run))], [GOES_ON]),
-        Scene("a short word", "it stops", one(*SHORT), [STOPS], over=_answers(1), stops=True),
+        Scene(
+            "a short word",
+            "it stops",
+            one(*SHORT),
+            [STOPS],
+            lasts_s=PATIENCE_S,
+            over=_answers(1),
+            stops=True,
+        ),
         Scene(
             "an interruption",
             "it stops; the time is told",
             one(LONG),
             [STOPS, told, heard],
-            lasts_s=8.0,
+            lasts_s=PATIENCE_S,
             over=_tells_the_time,
             stops=True,
         ),
@@ -112,6 +122,8 @@ def over_an_answer(spoken: dict[str, Samples]) -> list[Scene]:
             "it stops once",
             _once(Said(HEARD_S, okay), Said(HEARD_S + 0.9, stop)),
             [STOPS],
+            lasts_s=PATIENCE_S,
+            over=_answers(1),
         ),
         Scene(
             "two interruptions within a second",
@@ -123,7 +135,7 @@ def over_an_answer(spoken: dict[str, Samples]) -> list[Scene]:
                 Expectation("the story is stopped first", lambda seen: seen.statuses[:1] == ["cancelled"]),
                 calls("get_time"),
             ],
-            lasts_s=8.0,
+            lasts_s=PATIENCE_S,
             over=_tells_the_time,
             stops=True,
         ),
@@ -156,7 +168,7 @@ def with_echo(spoken: dict[str, Samples]) -> list[Scene]:
             _once(Said(HEARD_S, spoken[LONG])),
             [STOPS, told],
             echo=0.1,
-            lasts_s=8.0,
+            lasts_s=PATIENCE_S,
             over=_tells_the_time,
             stops=True,
         ),
@@ -189,7 +201,7 @@ def from_the_start(spoken: dict[str, Samples]) -> list[Scene]:
             said,
             product,
             question=None,
-            lasts_s=10.0,
+            lasts_s=PATIENCE_S,
             over=lambda seen: "180" in seen.text,
             session=session,
         )
@@ -228,7 +240,7 @@ def around_tools(spoken: dict[str, Samples]) -> list[Scene]:
             [*stopped, says("moment", 0)],
             question=None,
             verb="save",
-            lasts_s=6.0,
+            lasts_s=PATIENCE_S,
             over=known,
         ),
         Scene(
@@ -238,7 +250,7 @@ def around_tools(spoken: dict[str, Samples]) -> list[Scene]:
             stopped,
             question=SAVE,
             verb="save",
-            lasts_s=6.0,
+            lasts_s=PATIENCE_S,
             over=known,
             stops=True,
         ),
@@ -249,7 +261,7 @@ def around_tools(spoken: dict[str, Samples]) -> list[Scene]:
             [GOES_ON, turns("completed"), makes("save"), says("moment"), says("forty-two")],
             question=SAVE,
             verb="save",
-            lasts_s=6.0,
+            lasts_s=PATIENCE_S,
             over=_answers(1),
         ),
     ]
@@ -270,7 +282,7 @@ def around_consent(spoken: dict[str, Samples]) -> list[Scene]:
             expects,
             question=DELETE,
             verb="delete",
-            lasts_s=6.0,
+            lasts_s=PATIENCE_S,
             over=_answers(answers),
             stops=said[0].after == "audio 1",
         )

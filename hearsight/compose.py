@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
 
 if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
     from hearsight.agent.models.embedded.speech_to_text import SpeechToText
     from hearsight.agent.models.script import Script
 
@@ -58,41 +60,59 @@ class Service:
         return new_server(self.settings, options, self.new_runtime)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What whoever embeds the service brings along, in place of what the settings name."""
+
+    engine: Engine | None = None
+    """Closed with the service."""
+    voice: Voice | None = None
+    """Likewise."""
+    tools: Sequence[BaseTool] = ()
+    """Beside the built-in ones."""
+
+
 @asynccontextmanager
-async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, store: PayloadStore, parts: Parts = Parts()
+) -> AsyncIterator[Service]:
     """Load the models that the settings ask for, and free them at the end.
 
     Args:
         settings: All settings.
         store: Where the model files are; what is needed must be there.
+        parts: What is there already.
 
     Raises:
         StartupError: A model is missing, damaged, or needs an extra that is not installed.
     """
-    require_engine(settings)
+    if parts.engine is None:
+        require_engine(settings)
     require_tools(settings)
     async with AsyncExitStack() as opened:
         try:
-            service = await _open_service(settings, store, opened)
+            service = await _open_service(settings, store, parts, opened)
         except HearsightError as error:
             raise StartupError(error.message) from error
         yield service
 
 
-async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncExitStack) -> Service:
+async def _open_service(
+    settings: Settings, store: PayloadStore, parts: Parts, opened: AsyncExitStack
+) -> Service:
     executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
     opened.callback(executor.shutdown, wait=False, cancel_futures=True)
     perception = Perception(
         SileroModel(store.file("silero-vad")),
         EndOfTurnWorker(EndOfTurnModel(store.file("smart-turn")), executor),
     )
-    voice = await _open_voice(settings)
+    voice = parts.voice or await _open_voice(settings)
     opened.push_async_callback(voice.aclose)
-    engine = await _open_engine(settings, store)
+    engine = parts.engine or await _open_engine(settings, store)
     opened.push_async_callback(engine.aclose)
     memory = MemoryStore(settings.tools.memory_path)
     opened.push_async_callback(memory.aclose)
-    registry = built_in_registry(settings.tools)
+    registry = built_in_registry(settings.tools).with_tools(parts.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
