@@ -20,6 +20,7 @@ import asyncio
 import base64
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, Self
 
 from hearsight.addresses import realtime_url
@@ -34,6 +35,7 @@ from hearsight.user_events import (
     FunctionCalled,
     Problem,
     Resumed,
+    SpeechBegan,
     UserEvent,
 )
 from hearsight.wire_events import read_event
@@ -84,8 +86,8 @@ class Client:
         self._running: set[asyncio.Task[None]] = set()
         self._unanswered = 0
         """Calls whose functions still run."""
-        self._answered = False
-        """Results were sent that the model has not been asked to go on with."""
+        self._goes_on = False
+        """The model is to be asked to go on with what the functions return."""
         self._answering = False
         self._ours: set[str] = set()
         """Wishes to go on, by their event ids."""
@@ -197,37 +199,42 @@ class Client:
                 event = read_event(message)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise stranger() from error
-            if not await self._follow(event):
-                yield event
+            followed = await self._follow(event)
+            if followed is not None:
+                yield followed
 
-    async def _follow(self, event: UserEvent) -> bool:
-        """Keep to what has happened; whether it concerns nobody else."""
+    async def _follow(self, event: UserEvent) -> UserEvent | None:
+        """Keep to what has happened; None where it concerns nobody else."""
         match event:
             case AnswerBegan():
                 self._answering = True
             case AnswerEnded():
                 self._answering = False
+                self._goes_on = self._goes_on and event.status == "completed"
+                event = replace(event, goes_on=self._goes_on)
                 await self._go_on()
+            case SpeechBegan():
+                self._goes_on = False  # the answer to what is said knows of the results, too
             case FunctionCalled():
+                self._goes_on = True
                 self._unanswered += 1
                 task = asyncio.create_task(self._run(event))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
             case Problem() if event.event_id in self._ours:
-                return True  # the answer that was asked for with a result: another has begun, which knows it
-        return False
+                return None  # the server has begun an answer by itself, which knows of the results, too
+        return event
 
     async def _run(self, call: FunctionCalled) -> None:
         output = await self._functions.run(call.name, call.arguments)
         await self._add({"type": "function_call_output", "call_id": call.call_id, "output": output})
         self._unanswered -= 1
-        self._answered = True
         await self._go_on()
 
     async def _go_on(self) -> None:
-        """All calls are answered, and the answer that made them has ended: the model may go on."""
-        if self._answered and not self._unanswered and not self._answering:
-            self._answered = False
+        """Ask for more once all functions have returned and the answer that called them has ended."""
+        if self._goes_on and not self._unanswered and not self._answering:
+            self._goes_on = False
             self._ours.add(await self._respond({}))
 
     # --- the wire -----------------------------------------------------------------------------------------

@@ -79,6 +79,4 @@ def _tool_ended(item: Item) -> ToolEnded:
 
 def _answer_ended(ended: ResponseEnded) -> AnswerEnded:
     usage = show_usage(ended.usage)
-    return AnswerEnded(
-        ended.response_id, ended.status, ended.reason, ended.message, usage, metadata=ended.metadata
-    )
+    return AnswerEnded(ended.response_id, ended.status, ended.reason, ended.message, usage)

@@ -104,7 +104,8 @@ class AnswerEnded:
     """What went wrong, for a person to read."""
     usage: Mapping[str, Any] = field(default_factory=dict)
     """Tokens by kind, as the protocol counts them."""
-    metadata: Mapping[str, str] | None = None
+    goes_on: bool = False
+    """More follows by itself: the model waits for what functions of the client's return."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ def read_event(event: dict[str, Any]) -> UserEvent:
             return FunctionCalled(event["call_id"], event["name"], event["arguments"])
         case "response.done":
             return _answer_ended(event["response"])
+        case "conversation.item.input_audio_transcription.failed":
+            return Problem("transcription_failed", event["error"]["message"])
         case "error":
             error = event["error"]
             return Problem(error["code"] or "", error["message"], error.get("param"), error.get("event_id"))
@@ -79,5 +81,4 @@ def _answer_ended(response: dict[str, Any]) -> AnswerEnded:
         error.get("code") or details.get("reason"),
         error.get("message"),
         response["usage"] or {},
-        response.get("metadata"),
     )

@@ -200,8 +200,36 @@ async def test_the_model_calls_functions_of_the_program(script, scripted, servin
             await client.send_text("Switch on the lamp!")
             events = await until(client, AnswerEnded, count=2)
     assert asked == [True]
+    assert [event.goes_on for event in only(events, AnswerEnded)] == [True, False]
     assert only(events, FunctionCalled)[0].name == "lamp"
     assert words(events) == "Let there be light." and not only(events, Problem)
+
+
+async def test_whoever_speaks_while_a_function_runs_is_answered_once(script, scripted, serving):
+    path = script({"call": "lamp"}, {"say": "I hear."}, {"say": "I hear."}, transcripts=["of clubs"] * 5)
+    async with serving(scripted(path)) as (server, _):
+        client = Client(f"127.0.0.1:{server.port}")
+        answered = asyncio.Event()
+
+        @client.tool
+        async def lamp() -> str:
+            """Switch the lamp."""
+            await answered.wait()
+            return "It is on."
+
+        async with client:
+            await client.send_text("Lamp!")
+            (first,) = only(await until(client, AnswerEnded), AnswerEnded)
+            quiet = np.zeros(24_000, np.int16)
+            await client.send_audio(np.concatenate([SPEECH, quiet]))
+            (second,) = only(await until(client, AnswerEnded), AnswerEnded)
+            (session,) = server.sessions._live.values()
+            returned = told(session, "function_call_output")
+            answered.set()
+            await returned.wait()
+            await client.cancel()  # behind whatever else was asked for
+            last = await until(client, Problem)
+    assert (first.goes_on, second.goes_on) == (True, False) and not only(last, AnswerBegan)
 
 
 async def test_what_was_not_played_was_not_said(script, scripted, serving):
