@@ -167,7 +167,7 @@ async def test_what_was_opened_is_closed_when_the_next_cannot_be(scripted, tmp_p
 
 async def missing() -> None:
     """What opening a model that is not there comes to."""
-    raise PayloadMissing("no ear")
+    raise PayloadMissing("whisper-tiny.en", "no ear")
 
 
 @pytest.mark.models
@@ -177,7 +177,7 @@ async def test_a_script_may_hear_and_speak_as_the_embedded_engine_does(scripted,
     settings = scripted(script)
     speech = read_wav(SPEECH / "seven_of_clubs.wav", 16_000)
     async with open_service(settings, open_store(settings)) as service:
-        assert service.agent.voice.name == "hibari"
+        assert service.agent.voice.name == "heart"
         conversation = service.agent.engine.open("s")
         conversation.hear("a", speech[:8_000])
         conversation.hear("a", speech[8_000:])
