@@ -257,7 +257,7 @@ def around_tools(spoken: dict[str, Samples]) -> list[Scene]:
         Scene(
             "a remark during “Just a moment”",
             "the result is told once it is there",
-            _once(Said(0.3, spoken["Okay."])),
+            _once(Said(0.3, spoken["Yeah."])),
             [GOES_ON, turns("completed"), makes("save"), says("moment"), says("forty-two")],
             question=SAVE,
             verb="save",

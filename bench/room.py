@@ -51,6 +51,8 @@ class Room:
         self._speaker = np.zeros(0, np.int16)
         self._heard_ms = 0.0
         self._item_id: str | None = None
+        self._clock_s = time.monotonic()
+        """Of the stream: how far the microphone has been sent. On a machine that keeps up, it is the time."""
         self._air: list[np.ndarray] = [np.zeros(TICK)] * ECHO_DELAY_TICKS
         self.seen = Seen()
 
@@ -81,14 +83,14 @@ class Room:
             await connection.send(json.dumps(message))
 
     async def _live(self, connection: ClientConnection, lasts_s: float, done: Callable[[Seen], bool]) -> None:
-        due = time.monotonic()
+        due = self._clock_s = time.monotonic()
         patience_s = due + PATIENCE_S
         self.seen.mark("start", due)
         while due < patience_s and not self._over(due, lasts_s, done):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             audio = base64.b64encode(self._microphone(due).tobytes()).decode()
             await connection.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
-            due += TICK_S
+            due = self._clock_s = due + TICK_S
 
     def _over(self, now_s: float, lasts_s: float, done: Callable[[Seen], bool]) -> bool:
         ends_s = [self._when(one) + one.ends_s for one in self._said]
@@ -117,7 +119,7 @@ class Room:
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for message in connection:
-            event, now_s = json.loads(message), time.monotonic()
+            event = json.loads(message)
             if event["type"] == "input_audio_buffer.speech_started" and self._item_id is not None:
                 # As clients of this protocol do: silence the speaker, and say how much was heard.
                 self._speaker = self._speaker[:0]
@@ -125,7 +127,7 @@ class Room:
                 await connection.send(json.dumps({"type": "conversation.item.truncate", **cut}))
             elif event["type"] == "response.output_audio.delta":
                 self._play(event)
-            self.seen.note(event, now_s)
+            self.seen.note(event, self._clock_s)
 
     def _play(self, event: dict[str, Any]) -> None:
         if event["item_id"] != self._item_id:

@@ -39,7 +39,7 @@ class Said:
 
 @dataclass(slots=True)
 class Seen:
-    """Times are of ``time.monotonic``."""
+    """Times are seconds of the client's stream, which begins anywhere."""
 
     moments: dict[str, float] = field(default_factory=dict)
     """``start``; ``audio 1`` and so on, when a piece of speech was first heard; ``call 1``, when a tool of

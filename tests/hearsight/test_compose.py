@@ -183,7 +183,6 @@ async def test_a_script_may_hear_and_speak_as_the_embedded_engine_does(scripted,
         conversation.hear("a", speech[8_000:])
         said = await conversation.transcribe("a")
         assert "clubs" in said.text.lower() and said.duration_s == speech.size / 16_000
-        assert "clubs" in (await conversation.overhear("a")).lower()
         conversation.forget("a")
         with pytest.raises(EngineError, match="no longer held"):
             await conversation.transcribe("a")
