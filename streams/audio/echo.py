@@ -4,8 +4,8 @@ What comes back from a speaker is quieter, later and smeared by the room, but it
 bands at the same time as what was played. So the last third of a second of the microphone, as energies in
 bands, is compared with what was being played up to a second before. Echo correlates at 0.7 to 0.95 there, at
 10 dB to 30 dB below the voice and in rooms that reverberate for 0.15 s to 0.4 s; somebody else at 0.4 to 0.6,
-and so does somebody who speaks over the echo as soon as they are louder than it is. Whatever has just begun to
-sound is like all else that has; so what is audible must be alike by itself, too.
+and so does somebody who speaks over the echo as soon as they are louder than it is. Whatever has just begun
+to sound is like all else that has; so what is audible must be alike by itself, too.
 
 It is no echo canceller: while the user is quieter than the echo, they are not heard. A client that can cancel
 echo (a browser does) should.
