@@ -16,15 +16,22 @@ from report import PARTS, Result, save, show
 from rich.console import Console
 
 
-def run(part: str, console: Console) -> Result:
-    """Run one part."""
+def run(part: str, console: Console, *, runs: int | None = None, only: str = "") -> Result:
+    """Run one part.
+
+    Args:
+        part: Which.
+        console: Shows how far it is.
+        runs: Of each scene, other than usual.
+        only: The scenes whose names hold this.
+    """
     match part:
         case "latency":
             return asyncio.run(latency.run(console))
         case "endpointing":
             return asyncio.run(endpointing.run(console))
         case "scenes":
-            return asyncio.run(scenes.run(console))
+            return asyncio.run(scenes.run(console, runs=runs or scenes.RUNS, only=only))
         case "tool_choice":
             return asyncio.run(tool_choice.run(console))
         case "speech":
@@ -41,15 +48,21 @@ def run(part: str, console: Console) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default.")
-    chosen = parser.parse_args().parts or list(PARTS)
+    parser.add_argument("--runs", type=int, help="Of each scene.")
+    parser.add_argument(
+        "--only", default="", help="Play only the scenes whose names hold this; keeps no result."
+    )
+    arguments = parser.parse_args()
+    chosen = arguments.parts or list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
     console = Console()
     for part in chosen:
         console.rule(part)
-        result = run(part, console)
+        result = run(part, console, runs=arguments.runs, only=arguments.only)
         show(result, console)
-        save(result)
+        if not arguments.only:
+            save(result)
 
 
 if __name__ == "__main__":

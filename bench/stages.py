@@ -14,7 +14,7 @@ from typing import Any
 from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd, Transcription
 from hearsight.agent.voice.base import SpeechChunk
-from hearsight.streams.events import AudioDelta, Output, Samples, SpeechStopped
+from hearsight.streams.events import AudioDelta, Output, Samples, SpeechDismissed, SpeechStopped
 from hearsight.streams.ports import EndOfTurn
 from hearsight.streams.runtime import SessionRuntime
 from hearsight.tools.calls import ToolCall, ToolOutcome
@@ -27,7 +27,7 @@ class Mark:
 
     what: str
     """``end_of_turn``, ``speech_to_text``, ``first_token``, ``writing``, ``tool``, ``voice``: with a
-    beginning and an end; ``stopped``, ``audio``: a moment."""
+    beginning and an end; ``stopped``, ``audio``, ``dismissed``: a moment."""
     began_s: float
     ended_s: float
     value: float = 0.0
@@ -129,7 +129,7 @@ class TimedRegistry(_Proxy):
 
 
 class TimedRuntime(_Proxy):
-    """Notes when the session says that the turn is over, and when the first audio leaves it."""
+    """Notes when the session says that the turn is over, that it was not meant, and when audio leaves it."""
 
     async def outputs(self) -> AsyncIterator[Output]:
         async for output in self._inner.outputs():
@@ -137,6 +137,8 @@ class TimedRuntime(_Proxy):
                 self._notes.add("stopped", time.monotonic())
             elif isinstance(output, AudioDelta):
                 self._notes.add("audio", time.monotonic())
+            elif isinstance(output, SpeechDismissed):
+                self._notes.add("dismissed", time.monotonic())
             yield output
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent as HearsightAgent
     from hearsight.agent.graph import build_graph as build_graph
+    from hearsight.assistant import Assistant as Assistant
+    from hearsight.client import Client as Client
     from hearsight.compose import Service as Service
     from hearsight.compose import open_service as open_service
     from hearsight.config.payloads import PayloadStore as PayloadStore
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from hearsight.streams.session.session import Session as Session
 
 _HOMES = {
+    "Assistant": "hearsight.assistant",
+    "Client": "hearsight.client",
     "HearsightAgent": "hearsight.agent.agent",
     "PayloadStore": "hearsight.config.payloads",
     "Server": "hearsight.streams.server",
@@ -35,6 +39,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Assistant",
+    "Client",
     "HearsightAgent",
     "PayloadStore",
     "Server",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.agent.agent import AgentSettings, HearsightAgent
@@ -39,6 +40,12 @@ from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.watch_book import WatchLimits
 
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+    from hearsight.agent.models.script import Script
+
 DEFAULT_VOICE = "heart"
 """The voice that is part of its package; the settings call it ``default``."""
 
@@ -66,28 +73,46 @@ class Service:
         return server
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What whoever embeds the service brings along, in place of what the settings name."""
+
+    engine: Engine | None = None
+    """Closed with the service."""
+    voice: Voice | None = None
+    """Likewise."""
+    tools: Sequence[BaseTool] = ()
+    """Beside the built-in ones."""
+
+
 @asynccontextmanager
-async def open_service(settings: Settings, store: PayloadStore) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, store: PayloadStore, parts: Parts = Parts()
+) -> AsyncIterator[Service]:
     """Load the models that the settings ask for, and free them at the end.
 
     Args:
         settings: All settings.
         store: Where the model files are; what is needed must be there.
+        parts: What is there already.
 
     Raises:
         StartupError: A model is missing, damaged, or needs an extra that is not installed.
     """
-    require_engine(settings)
+    if parts.engine is None:
+        require_engine(settings)
     require_tools(settings)
     async with AsyncExitStack() as opened:
         try:
-            service = await _open_service(settings, store, opened)
+            service = await _open_service(settings, store, parts, opened)
         except HearsightError as error:
             raise StartupError(error.message) from error
         yield service
 
 
-async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncExitStack) -> Service:
+async def _open_service(
+    settings: Settings, store: PayloadStore, parts: Parts, opened: AsyncExitStack
+) -> Service:
     keeper = await opened.enter_async_context(open_conversations(settings.conversations))
     executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
     opened.callback(executor.shutdown, wait=False, cancel_futures=True)
@@ -95,13 +120,13 @@ async def _open_service(settings: Settings, store: PayloadStore, opened: AsyncEx
         SileroModel(store.file("silero-vad")),
         EndOfTurnWorker(EndOfTurnModel(store.file("smart-turn")), executor),
     )
-    voice = await _open_voice(settings)
+    voice = parts.voice or await _open_voice(settings)
     opened.push_async_callback(voice.aclose)
-    engine = await _open_engine(settings, store)
+    engine = parts.engine or await _open_engine(settings, store)
     opened.push_async_callback(engine.aclose)
     memory = MemoryStore(settings.tools.memory_path)
     opened.push_async_callback(memory.aclose)
-    registry = built_in_registry(settings.tools)
+    registry = built_in_registry(settings.tools).with_tools(parts.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
@@ -126,7 +151,7 @@ async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: A
 
 
 async def _open_voice(settings: Settings) -> Voice:
-    if settings.engine.name == "scripted":
+    if settings.engine.name == "scripted" and not _script(settings).speaks:
         from hearsight.agent.voice.scripted import ScriptedVoice
 
         return ScriptedVoice()
@@ -140,10 +165,11 @@ async def _open_voice(settings: Settings) -> Voice:
 
 async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
     if settings.engine.name == "scripted":
-        from hearsight.agent.models.scripted import Script, ScriptedEngine
+        from hearsight.agent.models.scripted import ScriptedEngine
 
-        assert settings.engine.script is not None  # the settings insist on it
-        return ScriptedEngine(Script.load(settings.engine.script))
+        script = _script(settings)
+        ear = await _open_ear(settings, store) if script.hears else None
+        return ScriptedEngine(script, ear=ear)
     if settings.engine.name == "gemma3n":
         from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
 
@@ -151,6 +177,22 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
     return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)
+
+
+def _script(settings: Settings) -> Script:
+    from hearsight.agent.models.script import Script
+
+    assert settings.engine.script is not None  # the settings insist on it
+    return Script.load(settings.engine.script)
+
+
+async def _open_ear(settings: Settings, store: PayloadStore) -> SpeechToText:
+    from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+
+    name = settings.embedded.speech_to_text
+    ear = SpeechToText(store.path(f"whisper-{name}"), threads=settings.embedded.threads or 1)
+    await ear.load()
+    return ear
 
 
 def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeFactory) -> Server:

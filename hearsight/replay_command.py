@@ -59,7 +59,7 @@ def replay_command(
 
 
 def _rerun(recording: Recording, script: Path, settings: Settings, console: Console) -> bool:
-    from hearsight.agent.models.scripted import Script
+    from hearsight.agent.models.script import Script
     from hearsight.rerun import first_difference, output_lines, rerun
 
     entries = rerun(recording, Script.load(script), settings)

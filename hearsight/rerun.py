@@ -14,7 +14,8 @@ from itertools import zip_longest
 from typing import Final, cast
 
 from hearsight.agent.agent import HearsightAgent
-from hearsight.agent.models.scripted import Script, ScriptedEngine
+from hearsight.agent.models.script import Script
+from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.compose import agent_settings, runtime_options
 from hearsight.config.errors import RecordingError

@@ -1,19 +1,6 @@
-"""An engine that follows a script: deterministic, instant, and strict about steps left over.
+"""An engine that follows a `Script`: deterministic, instant, and strict about steps left over.
 
-For tests and demonstrations. Every round of generation takes the next step of the script::
-
-    [[steps]]
-    say = "Let me look."
-
-    [[steps]]
-    call = "set_timer"
-    arguments = { seconds = 600, label = "tea" }
-
-    [[steps]]
-    error = "The model failed."
-
-What is heard and seen is taken from the script as well: ``transcripts`` and ``captions`` are lists used in
-order, and a picture or utterance beyond their end reads as empty.
+For tests and demonstrations.
 """
 
 from __future__ import annotations
@@ -21,77 +8,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import tomllib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hearsight.agent.models.base import Capabilities, Delta, GenerateRequest, GenerationEnd, Transcription
-from hearsight.config.errors import ConfigError
+from hearsight.agent.models.script import Script, Step
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import INPUT_RATE_HZ, Detail, Picture, Samples
 from hearsight.tools.calls import ToolSpec
 
+if TYPE_CHECKING:
+    from hearsight.agent.models.embedded.hearing import Hearing
+    from hearsight.agent.models.embedded.speech_to_text import SpeechToText
+
 TEXT_ONLY = Capabilities(audio=False, pictures=False)
 _TOKEN = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
-
-
-class Step(BaseModel):
-    """What one round of generation gives: exactly one of ``say``, ``call``, ``chunks`` and ``error``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    say: str | None = None
-    """Text, split into tokens."""
-    call: str | None = None
-    """Name of a tool; written as a call with ``arguments``."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    chunks: tuple[str, ...] | None = None
-    """Text, split as it stands."""
-    error: str | None = None
-    """The engine fails with these words."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Step:
-        given = [name for name in ("say", "call", "chunks", "error") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError("a step has exactly one of say, call, chunks and error")
-        return self
-
-
-class Script(BaseModel):
-    """What a scripted engine will do, in order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    steps: tuple[Step, ...] = ()
-    transcripts: tuple[str, ...] = ()
-    captions: tuple[str, ...] = ()
-    context_limit: int = Field(32_768, ge=256)
-
-    @classmethod
-    def load(cls, path: Path) -> Script:
-        """Read a script from a TOML or JSON file.
-
-        Raises:
-            ConfigError: It cannot be read, or is no script.
-        """
-        try:
-            text = path.read_text(encoding="utf-8")
-            return cls.model_validate(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
-        except OSError as error:
-            raise ConfigError(f"The script {path} cannot be read: {error.strerror}.") from error
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"The script {path} cannot be used: {place}: {first['msg']}.") from error
-        except ValueError as error:
-            raise ConfigError(f"The script {path} is neither TOML nor JSON: {error}.") from error
 
 
 def split_tokens(text: str) -> list[str]:
@@ -159,6 +94,8 @@ class ScriptedConversation:
     active: int = 0
     """Generations that have begun and not ended."""
     foreseen: list[str] = field(default_factory=list)
+    hearing: Hearing | None = None
+    """Writes speech down, where the script does not."""
     _transcripts: dict[str, str] = field(default_factory=dict)
     _captions: dict[str, str] = field(default_factory=dict)
 
@@ -171,6 +108,8 @@ class ScriptedConversation:
         """Note how much was heard."""
         self.heard[item_id] = self.heard.get(item_id, 0) + samples.size
         self._transcripts.pop(item_id, None)
+        if self.hearing is not None:
+            self.hearing.hear(item_id, samples)
 
     def see(self, picture: Picture, *, in_depth: bool = False) -> None:
         """Note what was seen."""
@@ -185,9 +124,13 @@ class ScriptedConversation:
         self.heard.pop(file_id, None)
         self._transcripts.pop(file_id, None)
         self._captions.pop(file_id, None)
+        if self.hearing is not None:
+            self.hearing.forget(file_id)
 
     async def transcribe(self, item_id: str) -> Transcription:
-        """The script's next transcript; asked again about the same audio, the same one."""
+        """What was said, or the script's next transcript; asked again about the same audio, the same one."""
+        if self.hearing is not None:
+            return await self.hearing.transcribe(item_id)
         await asyncio.sleep(0)
         if item_id not in self._transcripts:
             self._transcripts[item_id] = self.engine.next_transcript()
@@ -211,7 +154,7 @@ class ScriptedConversation:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """Follow the next step, one token per turn of the event loop."""
         self.requests.append(request)
-        tokens = self.engine.next_tokens()
+        tokens = self.engine.next_tokens(request.messages)
         self.active += 1
         try:
             for number, token in enumerate(tokens):
@@ -235,6 +178,8 @@ class ScriptedConversation:
     async def aclose(self) -> None:
         """Note that the session is over."""
         self.closed = True
+        if self.hearing is not None:
+            await self.hearing.aclose()
 
 
 class ScriptedEngine:
@@ -244,6 +189,7 @@ class ScriptedEngine:
         script: The script, or just its steps.
         capabilities: What it claims to take in as it is.
         tokenize: How texts are split.
+        ear: Writes down what is said, for a script that ``hears``; closed with the engine.
 
     Attributes:
         conversations: Those that were opened, in order.
@@ -257,6 +203,7 @@ class ScriptedEngine:
         *,
         capabilities: Capabilities = TEXT_ONLY,
         tokenize: Callable[[str], list[str]] = split_tokens,
+        ear: SpeechToText | None = None,
     ) -> None:
         script = script if isinstance(script, Script) else Script(steps=tuple(script))
         self.capabilities = capabilities
@@ -265,6 +212,8 @@ class ScriptedEngine:
         self.warmed: list[GenerateRequest] = []
         self.closed = False
         self._tokenize = tokenize
+        self._ear = ear
+        self._replies = script.replies
         self._steps = deque(script.steps)
         self._transcripts = deque(script.transcripts)
         self._captions = deque(script.captions)
@@ -276,11 +225,17 @@ class ScriptedEngine:
     def open(self, session_id: str) -> ScriptedConversation:
         """A session's own conversation."""
         self.conversations.append(ScriptedConversation(self))
+        if self._ear is not None:
+            from hearsight.agent.models.embedded.hearing import Hearing
+
+            self.conversations[-1].hearing = Hearing(self._ear)
         return self.conversations[-1]
 
     async def aclose(self) -> None:
         """Note that the engine is done with."""
         self.closed = True
+        if self._ear is not None:
+            await self._ear.aclose()
 
     @property
     def unused(self) -> tuple[Step, ...]:
@@ -296,15 +251,16 @@ class ScriptedEngine:
         if self._steps:
             raise AssertionError(f"{len(self._steps)} steps of the script were not used: {list(self._steps)}")
 
-    def next_tokens(self) -> list[str]:
-        """Tokens of the next step.
+    def next_tokens(self, messages: Sequence[BaseMessage] = ()) -> list[str]:
+        """Tokens of the reply to these messages, or else of the next step.
 
         Raises:
             EngineError: The step is an error, or there is none.
         """
-        if not self._steps:
+        step: Step | None = next((reply for reply in self._replies if reply.fits(messages)), None)
+        if step is None and not self._steps:
             raise EngineError("The script has no more answers.", code="script_exhausted")
-        step = self._steps.popleft()
+        step = step or self._steps.popleft()
         if step.error is not None:
             raise EngineError(step.error)
         if step.chunks is not None:

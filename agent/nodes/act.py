@@ -68,6 +68,7 @@ async def _bridged(turn: Turn, state: State, runs: asyncio.Future[_Runs], emit: 
         return await runs
     finally:
         runs.cancel()
+        await asyncio.gather(runs, return_exceptions=True)  # else its cancellation is logged as an error
 
 
 def _fitting(turn: Turn, state: State, made: list[BaseMessage]) -> list[BaseMessage]:

@@ -4,7 +4,8 @@ What comes back from a speaker is quieter, later and smeared by the room, but it
 bands at the same time as what was played. So the last third of a second of the microphone, as energies in
 bands, is compared with what was being played up to a second before. Echo correlates at 0.7 to 0.95 there, at
 10 dB to 30 dB below the voice and in rooms that reverberate for 0.15 s to 0.4 s; somebody else at 0.4 to 0.6,
-and so does somebody who speaks over the echo as soon as they are louder than it is.
+and so does somebody who speaks over the echo as soon as they are louder than it is. Whatever has just begun
+to sound is like all else that has; so what is audible must be alike by itself, too.
 
 It is no echo canceller: while the user is quieter than the echo, they are not heard. A client that can cancel
 echo (a browser does) should.
@@ -27,7 +28,9 @@ COMPARED = 20
 """Hops of the microphone that are compared: 320 ms."""
 EARLIEST, LATEST = -8, 56
 """Hops by which the echo may be late, from -0.1 s, for clocks differ, to 0.9 s: speaker, room and network."""
-THRESHOLD = 0.68
+THRESHOLD = 0.65
+AUDIBLE = 0.35
+"""Share of the loudest hop's energy from which a hop is audible."""
 LOUDNESS = 0.3
 """Exponent of the energies: a quiet band counts for less than a loud one, but counts."""
 REMEMBERED = 2_048
@@ -136,14 +139,21 @@ class EchoGuard:
         self._newest = max(self._newest, hop)
 
     def _likeness(self, hop: int) -> float:
-        """The best correlation of what was heard up to this hop with what may be echoed in it."""
+        """How like what was heard up to this hop is to what may be echoed in it, 1 at most."""
         hops = np.arange(hop - LATEST - COMPARED + 1, hop - EARLIEST + 1)
         played = self._played[hops % REMEMBERED]
         played[(hops > self._newest) | (hops <= self._newest - REMEMBERED)] = 0
-        heard = self._heard - self._heard.mean(axis=0)
-        # shape (delays, bands, hops)
-        compared = np.lib.stride_tricks.sliding_window_view(played, COMPARED, axis=0)
-        compared = compared - compared.mean(axis=2, keepdims=True)
-        common = np.einsum("dbh,hb->d", compared, heard)
-        power = np.einsum("dbh,dbh->d", compared, compared) * np.square(heard).sum()
-        return float(np.max(common / np.sqrt(power + 1e-6)))
+        # shape (delays, hops, bands)
+        compared = np.lib.stride_tricks.sliding_window_view(played, COMPARED, axis=0).transpose(0, 2, 1)
+        levels = self._heard.mean(axis=1)
+        audible = levels > AUDIBLE * levels.max()
+        return min(_likeness(self._heard, compared), _likeness(self._heard[audible], compared[:, audible]))
+
+
+def _likeness(heard: NDArray[np.float32], compared: NDArray[np.float32]) -> float:
+    """The best correlation of shape (hops, bands) with any of shape (delays, hops, bands)."""
+    heard = heard - heard.mean(axis=0)
+    compared = compared - compared.mean(axis=1, keepdims=True)
+    common = np.einsum("dhb,hb->d", compared, heard)
+    power = np.einsum("dhb,dhb->d", compared, compared) * np.square(heard).sum()
+    return float(np.max(common / np.sqrt(power + 1e-6)))

@@ -58,7 +58,7 @@ def load_sounddevice() -> Any:
         raise DeviceError(f"Microphone and speaker need the PortAudio library: `{how}`.") from None
 
 
-@_ALSA_HANDLER
+@_ALSA_HANDLER  # type: ignore[untyped-decorator]
 def _ignore() -> None:
     pass
 

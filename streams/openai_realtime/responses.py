@@ -24,7 +24,7 @@ def show_ended(output: ResponseEnded, config: SessionConfig, conversation_id: st
         "status": output.status,
         "status_details": _status_details(output),
         "output": [show_item(item) for item in output.items],
-        "usage": _usage(output.usage),
+        "usage": show_usage(output.usage),
     }
 
 
@@ -61,7 +61,8 @@ def _status_details(output: ResponseEnded) -> dict[str, Any] | None:
     return details
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def show_usage(usage: Usage) -> dict[str, Any]:
+    """What an answer has cost, in tokens by kind."""
     input_tokens = usage.input_text + usage.input_audio + usage.input_image
     output_tokens = usage.output_text + usage.output_audio
     return {

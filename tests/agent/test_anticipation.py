@@ -16,7 +16,8 @@ from hearsight.agent.anticipation import AFTER_ANSWER_S, LISTEN_EVERY, Anticipat
 from hearsight.agent.context import Context
 from hearsight.agent.messages import blocks
 from hearsight.agent.models.base import GenerateRequest, Transcription
-from hearsight.agent.models.scripted import Script, ScriptedConversation, ScriptedEngine
+from hearsight.agent.models.script import Script
+from hearsight.agent.models.scripted import ScriptedConversation, ScriptedEngine
 from hearsight.agent.transcripts import Transcripts
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import AudioContent, InsertItem, Item

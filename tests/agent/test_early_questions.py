@@ -16,7 +16,7 @@ from agent_driver import Driver
 from hearsight.agent.agent import AgentSettings
 from hearsight.agent.context import SUMMARY_ID
 from hearsight.agent.messages import Block, blocks
-from hearsight.agent.models.scripted import Script, Step
+from hearsight.agent.models.script import Script, Step
 from hearsight.streams.events import (
     AudioContent,
     Content,

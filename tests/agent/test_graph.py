@@ -12,7 +12,8 @@ from agent_driver import Driver, kinds, words
 from hearsight.agent.agent import AgentSettings
 from hearsight.agent.messages import blocks
 from hearsight.agent.models.base import Capabilities, Transcription
-from hearsight.agent.models.scripted import Script, ScriptedEngine, Step
+from hearsight.agent.models.script import Script, Step
+from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.agent.nodes.perceive import INAUDIBLE, LOST, UNSEEN
 from hearsight.agent.nodes.think import NOT_UNDERSTOOD, NOTHING_TO_SAY
 from hearsight.agent.session import BROKEN

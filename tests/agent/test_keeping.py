@@ -14,7 +14,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from hearsight.agent.keeping import NOT_RUN, UNKNOWN
-from hearsight.agent.models.scripted import Script, Step
+from hearsight.agent.models.script import Script, Step
 from hearsight.streams.events import FunctionTool, KeepHeard
 
 SLOW = Step(call="slow", arguments={"name": "It"})

@@ -12,7 +12,8 @@ from drawn_pictures import encoded, noisy, room
 
 from hearsight.agent.lookout import CAMERA_GONE_S, NO_CAMERA, SessionLookout, says_yes
 from hearsight.agent.models.base import Capabilities
-from hearsight.agent.models.scripted import Script, ScriptedConversation, ScriptedEngine
+from hearsight.agent.models.script import Script
+from hearsight.agent.models.scripted import ScriptedConversation, ScriptedEngine
 from hearsight.streams.camera.decode import Pixels, content_key
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import Picture

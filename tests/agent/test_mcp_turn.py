@@ -10,7 +10,7 @@ import pytest
 from agent_driver import Driver, collect, words
 from mcp_http import STDIO
 
-from hearsight.agent.models.scripted import Step
+from hearsight.agent.models.script import Step
 from hearsight.config.mcp import McpServerSettings
 from hearsight.streams.events import AgentEvent, ServerCallFinished, ServerCallStarted
 from hearsight.tools.mcp import McpServers

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearsight.agent.messages import OPEN_CALL_NOTE, blocks, is_interrupted
-from hearsight.agent.models.scripted import Script, Step
+from hearsight.agent.models.script import Script, Step
 from hearsight.streams.events import (
     AgentEvent,
     AnswerSpeech,

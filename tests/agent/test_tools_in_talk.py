@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import aclosing
 
 import pytest
 from agent_driver import Driver, kinds, words
 
 from hearsight.agent.agent import AgentSettings
-from hearsight.agent.models.scripted import Step
+from hearsight.agent.models.script import Step
 from hearsight.agent.nodes.act import FILLERS
 from hearsight.agent.pending import DECLINED
 from hearsight.agent.turn import AnswerLimits
@@ -152,6 +153,22 @@ class TestSlowTools:
         assert results == ["It is done."]
         assert words(await say(driver, "And?")) == "It was done."
         assert driver.bench.runs == ["slow It"]
+
+    async def test_an_answer_cancelled_in_mid_tool_leaves_nothing_in_the_log(
+        self, drivers: list[Driver]
+    ) -> None:
+        driver = drive(drivers, SLOW)
+        complaints: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        driver.user("Do it.")
+        answer = asyncio.ensure_future(driver.respond())
+        await driver.bench.started.wait()
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+        await asyncio.sleep(0)
+        gc.collect()  # what nobody asked for complains when it goes
+        assert complaints == []
+        driver.bench.gate.set()
 
 
 class TestLongRunningTools:

@@ -10,7 +10,7 @@ from agent_driver import Driver, FakeHost, words
 from drawn_pictures import encoded, page, room
 
 from hearsight.agent.agent import AgentSettings
-from hearsight.agent.models.scripted import Script, Step
+from hearsight.agent.models.script import Script, Step
 from hearsight.config.conversation import ToolSettings
 from hearsight.streams.camera.decode import Pixels, content_key
 from hearsight.streams.events import Picture

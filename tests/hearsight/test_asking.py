@@ -13,6 +13,7 @@ from drawn_pictures import encoded, room
 
 from hearsight.addresses import REALTIME_PATH
 from hearsight.asking import AskError, Question, ask, read_question
+from hearsight.streams.camera.decode import read_header
 from hearsight.streams.errors import HearsightError
 from hearsight.wav import read_wav, write_wav
 
@@ -65,7 +66,7 @@ async def test_pictures_are_shown(script, scripted, serving, tmp_path):
     (tmp_path / "room.jpg").write_bytes(encoded(room(1), ".jpg"))
     (tmp_path / "odd.name").write_bytes(encoded(room(2), ".png"))
     question = read_question(None, "What is this?", [tmp_path / "room.jpg", tmp_path / "odd.name"])
-    assert [url.partition(";")[0] for url in question.pictures] == ["data:image/jpeg", "data:image/png"]
+    assert [read_header(data).mime_type for data in question.pictures] == ["image/jpeg", "image/png"]
     settings = scripted(script({"say": "Two rooms."}, captions=["a room", "another"]))
     async with serving(settings) as (server, url):
         reply = await ask(url, question)
@@ -158,7 +159,7 @@ async def test_a_connection_closed_too_early_is_no_answer():
 
 async def test_a_lost_connection_comes_with_its_reason():
     async with strange_server(code=1008, reason="Too many events.") as url:
-        with pytest.raises(AskError, match=r"lost before the answer ended: Too many events\."):
+        with pytest.raises(AskError, match=r"lost: Too many events\."):
             await ask(url, HELLO)
 
 
@@ -178,7 +179,7 @@ async def test_a_loss_is_a_notice_and_not_the_end():
 
 async def test_a_transcript_may_come_after_the_answer():
     kind = "conversation.item.input_audio_transcription"
-    late = {"type": f"{kind}.completed", "transcript": "ten of clubs"}
+    late = {"type": f"{kind}.completed", "item_id": "item_1", "transcript": "ten of clubs"}
     async with strange_server(DONE, late) as url:
         assert (await ask(url, read_question(SPEECH, None, ()))).transcript == "ten of clubs"
     failed = {"type": f"{kind}.failed", "error": {"message": "no words were found"}}
@@ -199,7 +200,7 @@ async def test_the_recording_arrives_whole():
                 break
         await socket.send(json.dumps(DONE))
         kind = "conversation.item.input_audio_transcription.completed"
-        await socket.send(json.dumps({"type": kind, "transcript": ""}))
+        await socket.send(json.dumps({"type": kind, "item_id": "item_1", "transcript": ""}))
 
     async with websockets.serve(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

@@ -18,9 +18,13 @@ from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.models_command import open_store
+from hearsight.streams.errors import EngineError
 from hearsight.streams.recording.recordings import RecordingOptions
 from hearsight.streams.session.settings import WakeRules
 from hearsight.streams.transport import ServerOptions
+from hearsight.wav import read_wav
+
+SPEECH = Path(__file__).parents[1] / "data" / "speech"
 
 PLACES = {
     "turn.vad_threshold": (0.4, {"runtime.config.turn_detection.threshold": 0.4}),
@@ -175,16 +179,50 @@ async def test_everything_is_closed_at_the_end(script, scripted):
         await estimate(np.zeros(16_000, np.int16))
 
 
+async def test_a_script_that_is_not_there_is_named(scripted, tmp_path):
+    settings = scripted(tmp_path / "no-such-script.toml")
+    with pytest.raises(ConfigError, match="no-such-script.toml cannot be read"):
+        async with open_service(settings, open_store(settings)):
+            pass
+
+
 async def test_what_was_opened_is_closed_when_the_next_cannot_be(scripted, tmp_path, monkeypatch):
     from hearsight.agent.voice.scripted import ScriptedVoice
 
     closed = []
     monkeypatch.setattr(ScriptedVoice, "aclose", lambda self: done(closed.append(self)))
-    settings = scripted(tmp_path / "no-such-script.toml")
-    with pytest.raises(ConfigError, match="no-such-script.toml cannot be read"):
+    monkeypatch.setattr("hearsight.compose._open_ear", lambda *_: missing())
+    script = tmp_path / "script.toml"
+    script.write_text("hears = true")
+    settings = scripted(script)
+    with pytest.raises(PayloadMissing, match="no ear"):
         async with open_service(settings, open_store(settings)):
             pass
     assert len(closed) == 1
+
+
+async def missing() -> None:
+    """What opening a model that is not there comes to."""
+    raise PayloadMissing("whisper-tiny.en", "no ear")
+
+
+@pytest.mark.models
+async def test_a_script_may_hear_and_speak_as_the_embedded_engine_does(scripted, tmp_path):
+    script = tmp_path / "script.toml"
+    script.write_text("hears = true\nspeaks = true")
+    settings = scripted(script)
+    speech = read_wav(SPEECH / "seven_of_clubs.wav", 16_000)
+    async with open_service(settings, open_store(settings)) as service:
+        assert service.agent.voice.name == "heart"
+        conversation = service.agent.engine.open("s")
+        conversation.hear("a", speech[:8_000])
+        conversation.hear("a", speech[8_000:])
+        said = await conversation.transcribe("a")
+        assert "clubs" in said.text.lower() and said.duration_s == speech.size / 16_000
+        conversation.forget("a")
+        with pytest.raises(EngineError, match="no longer held"):
+            await conversation.transcribe("a")
+        await conversation.aclose()
 
 
 async def done(_: None) -> None:

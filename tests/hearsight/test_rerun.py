@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 from recorded_scenes import REPLAYS, Played, play, scenes, settings
 
-from hearsight.agent.models.scripted import Script, Step
+from hearsight.agent.models.script import Script, Step
 from hearsight.config.errors import RecordingError
 from hearsight.rerun import first_difference, output_lines, rerun
 from hearsight.streams.audio.vad import SileroModel

@@ -39,11 +39,13 @@ class Room:
         options = RuntimeOptions(CONFIG, echo_guard=echo_guard)
         self.runtime = SessionRuntime("s1", agent, Perception(silero, None), options, lambda: self.now)
         self.outputs: list = []
+        self.times_s: list[float] = []
         self.agent = agent
 
     async def read(self) -> None:
         async for output in self.runtime.outputs():
             self.outputs.append(output)
+            self.times_s.append(self.now)
 
     async def hear(self, samples: np.ndarray) -> None:
         """Time passes with this on the microphone."""
@@ -58,6 +60,10 @@ class Room:
 
     def all(self, kind: type) -> list:
         return [output for output in self.outputs if isinstance(output, kind)]
+
+    def times_of(self, kind: type) -> list[float]:
+        """When such outputs came."""
+        return [at for at, output in zip(self.times_s, self.outputs, strict=True) if isinstance(output, kind)]
 
     def audio_s(self) -> float:
         return sum(output.samples.size for output in self.all(AudioDelta)) / 24_000
@@ -103,6 +109,27 @@ async def test_a_word_that_means_something_stops_it(silero):
         (committed,) = place.all(AudioCommitted)
         heard = np.concatenate(place.agent.sessions["s1"].heard[committed.item_id])
         assert heard.size > word().size + 4_000
+
+
+@pytest.mark.parametrize(
+    "name", ["seven_of_clubs", "eight_of_spades", "ten_of_clubs", "amiable_woman", "cold_hearted"]
+)
+async def test_an_answer_stops_within_a_fifth_of_a_second_of_speech(silero, name):
+    speech = read_wav(SPEECH / f"{name}.wav", 16_000)
+    loud = np.flatnonzero(np.abs(speech.astype(int)) > 1_000)[0]
+    async with room(silero, PlainAgent([LONG], transcript="Stop.")) as place:
+        onset_s = place.now + loud / 16_000
+        await place.hear(speech[:32_000])
+        assert place.all(ResponseEnded)[0].status == "cancelled"
+        assert onset_s - 0.3 < max(place.times_of(AudioDelta)) <= onset_s + 0.2
+
+
+async def test_after_a_false_alarm_it_goes_on_at_once(silero):
+    async with room(silero, PlainAgent([LONG], transcript="Mhm.")) as place:
+        await place.hear(word())
+        await place.quiet(1.5)
+        (dismissed_s,) = place.times_of(SpeechDismissed)
+        assert min(at for at in place.times_of(AudioDelta) if at >= dismissed_s) <= dismissed_s + 0.3
 
 
 async def test_words_that_cannot_be_had_are_judged_by_their_length(silero):

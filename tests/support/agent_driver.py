@@ -11,7 +11,8 @@ from typing import Any
 from langchain_core.tools import tool
 
 from hearsight.agent.agent import AgentSettings, HearsightAgent
-from hearsight.agent.models.scripted import Script, ScriptedConversation, ScriptedEngine, Step
+from hearsight.agent.models.script import Script, Step
+from hearsight.agent.models.scripted import ScriptedConversation, ScriptedEngine
 from hearsight.agent.session import HearsightAgentSession
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.streams.events import (

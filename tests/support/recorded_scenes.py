@@ -19,7 +19,8 @@ import numpy as np
 import platformdirs
 
 from hearsight.agent.agent import HearsightAgent
-from hearsight.agent.models.scripted import Script, ScriptedEngine, Step
+from hearsight.agent.models.script import Script, Step
+from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.agent.voice.scripted import ScriptedVoice
 from hearsight.compose import agent_settings, runtime_options
 from hearsight.config.settings import Settings, load_settings

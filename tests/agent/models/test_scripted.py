@@ -11,14 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hearsight.agent.messages import call_message
+from hearsight.agent.messages import (
+    audio_block,
+    call_message,
+    human,
+    image_block,
+    result_message,
+    text_block,
+)
 from hearsight.agent.models.base import Conversation, Engine, GenerateRequest, GenerationEnd, TokenCounter
+from hearsight.agent.models.script import Reply, Script, Step
 from hearsight.agent.models.scripted import (
-    Script,
     ScriptedConversation,
     ScriptedCounter,
     ScriptedEngine,
-    Step,
     python_call,
     split_tokens,
 )
@@ -171,3 +177,68 @@ def test_counting_is_deterministic() -> None:
     assert counter.wrapper(call) == counter.MESSAGE_TOKENS + called
     assert counter.system("Be brief.") == counter.MESSAGE_TOKENS + counter.text("Be brief.")
     assert counter.tools([ToolSpec("look", "Look.", {})]) > 0
+
+
+# --- replies ----------------------------------------------------------------------------------------------
+
+
+def asked(*texts: str) -> GenerateRequest:
+    return GenerateRequest(tuple(human(f"item_{at}", [text_block(text)]) for at, text in enumerate(texts)))
+
+
+REPLIES = (
+    Reply(to="how many", given="forty-two", say="42."),
+    Reply(to="how many", say="None."),
+    Reply(to="^the time", call="get_time"),
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "answer"),
+    [
+        (["How MANY are there?"], "None."),
+        (["There are Forty-Two.", "How many are there?"], "42."),
+        (["The time, please."], "get_time()"),
+    ],
+)
+async def test_the_first_reply_that_fits_the_newest_message_is_given(texts, answer) -> None:
+    conversation = ScriptedEngine(Script(replies=REPLIES)).open("s")
+    for _ in range(2):  # as often as it fits
+        assert (await text_of(conversation, asked(*texts)))[0] == answer
+
+
+async def test_steps_are_for_what_no_reply_fits() -> None:
+    engine = ScriptedEngine(Script(replies=REPLIES, steps=(Step(say="Hello."),)))
+    conversation = engine.open("s")
+    assert (await text_of(conversation, asked("How many?")))[0] == "None."
+    assert (await text_of(conversation, asked("Good morning.")))[0] == "Hello."
+    with pytest.raises(EngineError, match="no more answers"):
+        await text_of(conversation, asked("What is the time?"))
+
+
+async def test_replies_read_speech_pictures_and_results() -> None:
+    replies = tuple(Reply(to=word, say=word) for word in ("clubs", "meadow", "saved"))
+    conversation = ScriptedEngine(Script(replies=replies)).open("s")
+    heard = human("a", [audio_block("a", 16_000, "ten of clubs")])
+    seen = human("b", [image_block("b", "a meadow")])
+    result = result_message("c", "call_1", "All saved.")
+    for message, answer in ((heard, "clubs"), (seen, "meadow"), (result, "saved")):
+        assert (await text_of(conversation, GenerateRequest((message,))))[0] == answer
+
+
+@pytest.mark.parametrize("field", ["to", "given"])
+def test_a_reply_that_is_no_expression_is_refused(field) -> None:
+    with pytest.raises(ValidationError, match="is no regular expression: missing"):
+        Reply.model_validate({"to": ".", "say": "x", field: "("})
+
+
+def test_a_reply_does_one_thing() -> None:
+    with pytest.raises(ValidationError, match="exactly one of say, call, chunks and error"):
+        Reply(to=".", say="x", call="y")
+
+
+def test_replies_stand_in_files(tmp_path: Path) -> None:
+    path = tmp_path / "script.toml"
+    path.write_text('hears = true\n[[replies]]\nto = "a"\nsay = "b"\n')
+    script = Script.load(path)
+    assert script.hears and not script.speaks and script.replies == (Reply(to="a", say="b"),)

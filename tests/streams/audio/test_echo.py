@@ -166,3 +166,14 @@ def test_any_order_of_playing_and_hearing_is_taken(script: list[tuple[str, int]]
                 guard.stop(now)
             case "wait":
                 now += size / 1_000
+
+
+@pytest.mark.parametrize("begins_s", [0.15, 0.3, 0.6])
+@pytest.mark.parametrize("name", ["seven_of_clubs", "ten_of_clubs", "eight_of_spades", "cold_hearted"])
+def test_whoever_speaks_as_soon_as_it_does_is_none(name, begins_s):
+    """Two that begin to sound at nearly the same time are alike in that, and in nothing else."""
+    speech = recording(name)
+    speech = speech[np.argmax(np.abs(speech.astype(int)) > 1_000) :][:16_000]
+    quiet = np.random.default_rng(2).standard_normal(round(begins_s * 16_000)) * 8
+    verdicts = judged(np.concatenate([quiet, speech]))[round(begins_s * 16_000 / FRAME) :]
+    assert sum(verdicts[:20]) <= 4
