@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, empty_checkpoint
 
 from hearsight.agent.messages import blocks
 from hearsight.streams.errors import StateConflict
@@ -60,7 +60,7 @@ class Checkpoints:
         agent = dict(record.agent)
         messages: list[BaseMessage] = agent.pop("messages")
         checkpoint = empty_checkpoint()
-        checkpoint["id"] = revision or checkpoint["id"]
+        checkpoint["id"] = self._id(checkpoint["id"], revision)
         checkpoint["channel_values"] = {
             "messages": messages,
             "hearsight": {
@@ -81,6 +81,10 @@ class Checkpoints:
         }
         await self.saver.aput(_thread(session_id), checkpoint, metadata, checkpoint["channel_versions"])
         return checkpoint["id"]
+
+    def _id(self, new: str, revision: str) -> str:
+        """The id of the next checkpoint: the same as before, so that it replaces that one."""
+        return revision or new
 
     async def find(self, session_id: str) -> Record | None:
         """A conversation that was kept; None when there is none.
@@ -107,19 +111,9 @@ class Checkpoints:
                 param="session_id",
             ) from error
 
-    async def list(self) -> AsyncIterator[Kept]:
+    async def all(self) -> list[Kept]:
         """All conversations, in no order."""
-        async for found in self.saver.alist(None):
-            config = found.config["configurable"]
-            if config.get("checkpoint_ns"):
-                continue
-            about: Any = found.metadata
-            yield Kept(
-                config["thread_id"],
-                about.get("title", ""),
-                about.get("turns", 0),
-                datetime.fromisoformat(about.get("updated_at") or found.checkpoint["ts"]),
-            )
+        return [_kept(found) async for found in self.saver.alist(None) if _is_root(found)]
 
     async def forget(self, session_id: str) -> None:
         """Delete a conversation; one that is not there is no error."""
@@ -127,10 +121,25 @@ class Checkpoints:
 
     async def forget_older(self, than: datetime) -> int:
         """Delete the conversations that were last changed before a time; returns how many."""
-        old = [kept.session_id async for kept in self.list() if kept.updated_at < than]
+        old = [kept.session_id for kept in await self.all() if kept.updated_at < than]
         for session_id in old:
             await self.forget(session_id)
         return len(old)
+
+
+def _is_root(found: CheckpointTuple) -> bool:
+    """Whether it is a conversation's, and not of a graph inside another one."""
+    return not found.config["configurable"].get("checkpoint_ns")
+
+
+def _kept(found: CheckpointTuple) -> Kept:
+    about: Any = found.metadata
+    return Kept(
+        found.config["configurable"]["thread_id"],
+        about.get("title", ""),
+        about.get("turns", 0),
+        datetime.fromisoformat(about.get("updated_at") or found.checkpoint["ts"]),
+    )
 
 
 def _thread(session_id: str) -> RunnableConfig:

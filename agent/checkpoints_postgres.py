@@ -23,11 +23,18 @@ PRUNE_EVERY: Final = 32
 
 
 class PostgresCheckpoints(Checkpoints):
-    """The same, minding that LangGraph's saver keeps every value that a channel has ever had there."""
+    """The same, minding that LangGraph's saver keeps every value that a channel has ever had there.
+
+    It deletes such values with the checkpoints that they belong to, so that each version has one of its own.
+    """
 
     def __init__(self, saver: AsyncPostgresSaver) -> None:
         super().__init__(saver)
         self._changed: list[str] = []
+
+    def _id(self, new: str, revision: str) -> str:
+        # The greatest id counts as the newest; a clock that runs behind another machine's must not undo it.
+        return max(new, revision)
 
     async def keep(self, session_id: str, record: Record, revision: str = "") -> str:
         """Put a conversation in the place of what was kept of it before."""

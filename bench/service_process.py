@@ -18,6 +18,7 @@ from stages import Notes, TimedEndOfTurn, observe, observed, watch_for_suspensio
 from hearsight.compose import Service, new_server, open_service, server_options
 from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
+from hearsight.streams.transport import Resumption
 
 
 def main(control: Connection, overrides: Mapping[str, Any]) -> None:
@@ -29,7 +30,11 @@ def main(control: Connection, overrides: Mapping[str, Any]) -> None:
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with TemporaryDirectory() as folder:
-        private = {"tools.memory_path": Path(folder) / "memory.db", **overrides}
+        private = {
+            "tools.memory_path": Path(folder) / "memory.db",
+            "conversations.path": Path(folder) / "conversations.sqlite",
+            **overrides,
+        }
         asyncio.run(_serve(control, private))
 
 
@@ -49,8 +54,8 @@ class _Switchboard:
         limits = replace(options.limits, speculative=speculative)
         self._service = replace(self._service, options=replace(options, limits=limits))
 
-    def new_runtime(self, session_id: str) -> Any:
-        return observed(self._service.new_runtime(session_id), self._notes)
+    def new_runtime(self, session_id: str, resumed: Resumption | None = None) -> Any:
+        return observed(self._service.new_runtime(session_id, resumed), self._notes)
 
 
 async def _serve(control: Connection, overrides: Mapping[str, Any]) -> None:

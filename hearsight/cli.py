@@ -1,4 +1,4 @@
-"""The command line: the service, questions to it, what is wrong, settings, models and recordings."""
+"""The command line: the service, questions to it, its settings, models, sessions and recordings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hearsight.models_command import models_app
 from hearsight.recordings_command import recordings_app
 from hearsight.replay_command import replay_command
 from hearsight.serve_command import serve_command
+from hearsight.sessions_command import sessions_app
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.add_typer(recordings_app)
+app.add_typer(sessions_app)
 app.command("serve")(serve_command)
 app.command("ask")(ask_command)
 app.command("doctor")(doctor_command)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from hearsight.streams.events import (
     ContentDone,
+    ContentStarted,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -25,6 +26,7 @@ from hearsight.streams.ports import Keeper, Record
 
 LASTING = (
     ContentDone,
+    ContentStarted,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -52,12 +54,16 @@ class Keeping:
     Args:
         session_id: Whose conversation it is.
         keeper: Where it is kept.
-        snapshot: Makes the record; None while there is nothing worth keeping.
+        snapshot: Makes the record, at a moment that suits it; None while there is nothing worth keeping.
         revision: Of the record that the session goes on from.
     """
 
     def __init__(
-        self, session_id: str, keeper: Keeper, snapshot: Callable[[], Record | None], revision: str = ""
+        self,
+        session_id: str,
+        keeper: Keeper,
+        snapshot: Callable[[], Awaitable[Record | None]],
+        revision: str = "",
     ) -> None:
         self._session_id = session_id
         self._keeper = keeper
@@ -97,7 +103,7 @@ class Keeping:
 
     async def _keep(self) -> None:
         try:
-            record = self._snapshot()
+            record = await self._snapshot()
             if record is not None:
                 self._revision = await self._keeper.keep(self._session_id, record, self._revision)
         # Whatever is wrong with the store, people go on talking; the log says it once and not at every word.

@@ -20,6 +20,7 @@ class Outgoing:
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._settled = asyncio.Event()
         self._closed = False
         self._unsent_bytes = 0
         self.audio_bytes = 0
@@ -28,6 +29,7 @@ class Outgoing:
     def put(self, output: Output) -> None:
         """Add one output."""
         self._waiting.append(output)
+        self._settled.clear()
         if isinstance(output, AudioDelta):
             self.audio_bytes += output.samples.nbytes
         self._arrived.set()
@@ -52,8 +54,17 @@ class Outgoing:
     def close(self) -> None:
         """Nothing more comes; nobody waits any longer."""
         self._closed = True
+        self._settled.set()
         self._arrived.set()
         self._has_room.set()
+
+    async def settled(self) -> None:
+        """Wait until all was taken and whoever takes it has come back for more, or there is no more.
+
+        When this returns, it is so at that very moment.
+        """
+        while not self._settled.is_set():
+            await self._settled.wait()
 
     async def take(self) -> AsyncIterator[Output]:
         """Everything in order; ends once it is closed and empty."""
@@ -64,6 +75,7 @@ class Outgoing:
                     self.audio_bytes -= output.samples.nbytes
                     self.mind_room(self._unsent_bytes)
                 yield output
+            self._settled.set()
             if self._closed:
                 return
             self._arrived.clear()

@@ -261,7 +261,10 @@ class SessionRuntime:
             self._keeping.changed()
             await self._keeping.kept()
 
-    def _record(self) -> Record | None:
+    async def _record(self) -> Record | None:
+        if self.describe_wire is not None:
+            # Else the conversation would be ahead of what is kept of the messages that tell of it.
+            await self._outgoing.settled()
         state = self._session.state(self._clock())
         if not state.items:
             return None  # nothing has been said yet

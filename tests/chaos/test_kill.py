@@ -50,7 +50,7 @@ class KilledService:
             self._reached.set()
 
     async def tell(self, messages: int) -> None:
-        """Wait until so many more were told; in messages and not seconds, so that every machine gets as far."""
+        """Wait until so many more were told; not for seconds, in which a busy machine gets nowhere."""
         self._until = self._told + messages
         self._reached.clear()
         await self._reached.wait()
@@ -135,7 +135,7 @@ class Talker:
                 assert event["error"]["code"] == "conversation_already_has_active_response", event
 
 
-@pytest.mark.timeout(60 + 10 * KILLS)
+@pytest.mark.timeout(120 + 40 * KILLS)
 async def test_nothing_that_was_told_is_lost_and_no_tool_runs_twice(tmp_path):
     chance = random.Random(20_261_126)
     service = KilledService(tmp_path)
@@ -160,19 +160,26 @@ async def test_nothing_that_was_told_is_lost_and_no_tool_runs_twice(tmp_path):
     begun = {line.split()[0] for line in marks if line.endswith("begin")}
     ended = {line.split()[0] for line in marks if line.endswith("end")}
     kept: dict[str, ToolMessage] = {}
+    in_the_midst: set[str] = set()
     async with open_conversations(ConversationsSettings(path=tmp_path / "conversations.sqlite")) as keeper:
         assert keeper is not None
         for talker in talkers:
             record = await keeper.find(talker.session_id)
             assert record is not None
-            check_told(talker, record.session, record.wire)
-            kept |= results_of(talker, record.agent["messages"])
-    assert begun <= kept.keys()
+            check_told(talker, record.session)
+        # A client that has heard nothing yet begins anew, and leaves a conversation that it knows nothing of.
+        for conversation in await keeper.all():
+            record = await keeper.find(conversation.session_id)
+            assert record is not None
+            kept |= results_of(record.agent["messages"])
+            in_the_midst |= {call["id"] for call in record.agent["running"]}
+    # The last kill may have left a call that nobody has picked up yet; it is known to have been running.
+    assert begun <= kept.keys() | in_the_midst
     unknown = {call_id for call_id, result in kept.items() if result.content == UNKNOWN.format(name="mark")}
     untouched = {call_id for call_id, result in kept.items() if result.content == NOT_RUN.format(name="mark")}
     assert unknown <= begun | untouched
     assert not untouched & begun
-    assert begun - ended <= unknown
+    assert begun - ended <= unknown | in_the_midst
     sys.stdout.write(
         f"\n{KILLS} kills, {sum(talker.turn for talker in talkers)} turns: {len(begun)} tools ran once, "
         f"{len(begun - ended)} were cut off and {len(untouched)} not begun, which the model was told; "
@@ -180,7 +187,7 @@ async def test_nothing_that_was_told_is_lost_and_no_tool_runs_twice(tmp_path):
     )
 
 
-def check_told(talker: Talker, session: dict[str, Any], wire: dict[str, Any]) -> None:
+def check_told(talker: Talker, session: dict[str, Any]) -> None:
     """Everything that the client was told for good is kept, and every answer ended once."""
     items = {item["id"]: item for item in session["items"]}
     for item_id, told in talker.items.items():
@@ -196,11 +203,11 @@ def check_told(talker: Talker, session: dict[str, Any], wire: dict[str, Any]) ->
     assert len(open_ones) <= 1, "more than the answer that was being given when all ended"
 
 
-def results_of(talker: Talker, messages: list[Any]) -> dict[str, ToolMessage]:
+def results_of(messages: list[Any]) -> dict[str, ToolMessage]:
     """The results by call; every call but one that was just being made has exactly one."""
     calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
     results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
     assert len(results) == sum(isinstance(message, ToolMessage) for message in messages)
     missing = [call["id"] for call in calls if call["id"] not in results]
-    assert len(missing) <= 1, f"{talker.name} misses results of {missing}"
+    assert len(missing) <= 1, f"there are no results of {missing}"
     return results

@@ -43,6 +43,7 @@ def run(desk: Path, *command: str) -> str:
         "HEARSIGHT_GEMMA3N__SEED": "1",
         "HEARSIGHT_ASSISTANT__MAX_OUTPUT_TOKENS": "12",
         "HEARSIGHT_TOOLS__MEMORY_PATH": str(desk / "memory.sqlite"),
+        "HEARSIGHT_CONVERSATIONS__PATH": str(desk / "conversations.sqlite"),
         "HEARSIGHT_TOOLS__ENABLED": '["get_time"]',
         "HEARSIGHT_SERVER__PORT": "1",  # where no server runs
     }

@@ -57,6 +57,7 @@ def scripted(tmp_path):
             "engine.name": "scripted",
             "engine.script": path,
             "tools.memory_path": tmp_path / "memory.sqlite",
+            "conversations.path": tmp_path / "conversations.sqlite",
             "server.port": 0,
         }
         overrides |= {key.replace("__", "."): value for key, value in more.items()}

@@ -29,6 +29,7 @@ def started(tmp_path):
         environment = {
             **os.environ,
             "HEARSIGHT_TOOLS__MEMORY_PATH": str(tmp_path / "memory.sqlite"),
+            "HEARSIGHT_CONVERSATIONS__PATH": str(tmp_path / "conversations.sqlite"),
             **variables,
         }
         process = await asyncio.create_subprocess_exec(

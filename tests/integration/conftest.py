@@ -21,7 +21,9 @@ from hearsight.wav import read_wav
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     memory = tmp_path_factory.mktemp("memory") / "memory.sqlite"
-    with LiveServer({"tools.memory_path": str(memory), "embedded.temperature": 0.0}) as server:
+    with LiveServer(
+        {"tools.memory_path": str(memory), "conversations.store": "none", "embedded.temperature": 0.0}
+    ) as server:
         yield server
 
 

@@ -37,6 +37,7 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         "context.reserve_tokens": 256,
         "assistant.max_output_tokens": 256,
         "tools.memory_path": str(folder / "memory.sqlite"),
+        "conversations.store": "none",
         "tools.enabled": ["get_time"],
     }
     with LiveServer(overrides) as server:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from langchain_core.tools import tool
 
@@ -42,6 +43,8 @@ class FakeHost:
     reported: list[str] = field(default_factory=list)
     kept_at: list[object] = field(default_factory=list)
     """What `look` found whenever the agent waited until the conversation was kept."""
+    spoken: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once something was announced."""
     look: Callable[[], object] = lambda: None
 
     def latest_picture(self) -> Picture | None:
@@ -49,6 +52,7 @@ class FakeHost:
 
     def announce(self, text: str) -> None:
         self.announced.append(text)
+        self.spoken.set()
 
     def report(self, instructions: str) -> None:
         self.reported.append(instructions)
@@ -165,6 +169,7 @@ class Driver:
         engine: ScriptedEngine | None = None,
         voice: ScriptedVoice | None = None,
         settings: AgentSettings | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.engine = engine or ScriptedEngine(script or Script(steps=tuple(steps)))
         self.voice = voice or ScriptedVoice()
@@ -178,7 +183,7 @@ class Driver:
             settings or AgentSettings(instructions="Be brief."),
             now=lambda: NOW,
         )
-        self.session: HearsightAgentSession = self.agent.open("test", self.host)
+        self.session: HearsightAgentSession = self.agent.open("test", self.host, state)
         self._generation = 0
 
     @property

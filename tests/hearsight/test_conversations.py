@@ -1,0 +1,236 @@
+"""Conversations over real sockets that outlive the server they began with."""
+
+import asyncio
+import json
+
+import pytest
+import websockets
+from typer.testing import CliRunner
+
+from hearsight.cli import app
+
+
+class Caller:
+    """A client that types, and keeps all that it is told."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.events: list[dict] = []
+
+    async def until(self, kind: str) -> dict:
+        async with asyncio.timeout(20):
+            while True:
+                event = json.loads(await self.socket.recv())
+                self.events.append(event)
+                if event["type"] == kind:
+                    return event
+
+    async def tell(self, text: str, item_id: str) -> None:
+        content = [{"type": "input_text", "text": text}]
+        item = {"id": item_id, "type": "message", "role": "user", "content": content}
+        await self.send("conversation.item.create", item=item)
+
+    async def ask(self, text: str, item_id: str) -> dict:
+        await self.tell(text, item_id)
+        await self.send("response.create")
+        return (await self.until("response.done"))["response"]
+
+    async def send(self, kind: str, **fields) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+
+@pytest.fixture
+def kept(script, scripted, tmp_path):
+    """Settings of a service that keeps its conversations, given what its engine will say."""
+
+    def load(*sayings: str, **more):
+        steps = [{"say": saying} for saying in sayings]
+        return scripted(script(*steps), conversations__path=tmp_path / "kept.sqlite", **more)
+
+    return load
+
+
+async def first_turn(serving, settings) -> tuple[str, Caller]:
+    """A server that answers once and is gone; the session's id and what its client was told."""
+    async with serving(settings) as (_, url), websockets.connect(url) as socket:
+        caller = Caller(socket)
+        session = (await caller.until("session.created"))["session"]
+        instructions = {"type": "realtime", "instructions": "Be a pirate.", "output_modalities": ["text"]}
+        await caller.send("session.update", session=instructions)
+        assert (await caller.ask("Hello!", "u1"))["status"] == "completed"
+    return session["id"], caller
+
+
+async def test_a_client_goes_on_with_another_server(serving, kept):
+    session_id, before = await first_turn(serving, kept("Ahoy."))
+    last = before.events[-1]["event_id"]
+    async with serving(kept("Still here.")) as (server, url):
+        async with websockets.connect(f"{url}?session_id={session_id}&last_event_id={last}") as socket:
+            caller = Caller(socket)
+            assert (await caller.ask("Still there?", "u2"))["status"] == "completed"
+            await caller.send("conversation.item.retrieve", item_id="u1")
+            assert (await caller.until("conversation.item.retrieved"))["item"]["content"][0][
+                "text"
+            ] == "Hello!"
+        assert [session.id for session in server.sessions] in ([session_id], [])
+    assert "session.created" not in caller.kinds(), "it has missed nothing, so it is told nothing again"
+    added = [event["item"]["id"] for event in caller.events if event["type"] == "conversation.item.added"]
+    assert "u1" not in added
+    numbers = [int(event["event_id"].removeprefix("event_")) for event in caller.events]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[0] > int(last.removeprefix("event_"))
+
+
+async def test_the_model_knows_what_was_said_before(serving, kept, monkeypatch):
+    from hearsight.agent.models.scripted import ScriptedEngine
+
+    engines = []
+    made = ScriptedEngine.__init__
+    monkeypatch.setattr(
+        ScriptedEngine,
+        "__init__",
+        lambda self, *args, **more: (made(self, *args, **more), engines.append(self))[0],
+    )
+    session_id, _ = await first_turn(serving, kept("Ahoy."))
+    async with serving(kept("Aye.")) as (_, url):
+        async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+            caller = Caller(socket)
+            created = await caller.until("session.created")
+            assert created["session"]["instructions"] == "Be a pirate."
+            await caller.ask("And now?", "u2")
+    asked = engines[-1].conversations[0].requests[0]
+    assert asked.instructions == "Be a pirate."
+    assert [str(message.content) for message in asked.messages][1] == "Ahoy."
+
+
+async def test_a_client_that_forgot_everything_is_shown_everything(serving, kept):
+    session_id, before = await first_turn(serving, kept("Ahoy."))
+    async with serving(kept("Aye.")) as (_, url):
+        async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+            caller = Caller(socket)
+            await caller.ask("And now?", "u2")
+    shown = [event["item"] for event in caller.events if event["type"] == "conversation.item.done"]
+    told = [event["item"] for event in before.events if event["type"] == "conversation.item.done"]
+    assert shown[:2] == told
+    assert caller.events[0]["session"]["id"] == session_id
+
+
+async def test_what_was_told_while_nobody_listened_is_told_again_once(serving, kept):
+    session_id, before = await first_turn(serving, kept("Ahoy."))
+    heard_until = next(event for event in before.events if event["type"] == "response.created")
+    missed = [
+        event
+        for event in before.events[before.events.index(heard_until) + 1 :]
+        if not event["type"].endswith(".delta")
+    ]
+    url_query = f"?session_id={session_id}&last_event_id={heard_until['event_id']}"
+    async with serving(kept("Aye.")) as (_, url), websockets.connect(url + url_query) as socket:
+        caller = Caller(socket)
+        await caller.until("response.done")
+    assert [strip(event) for event in caller.events] == [strip(event) for event in missed]
+
+
+def strip(event: dict) -> dict:
+    return {key: value for key, value in event.items() if key != "event_id"}
+
+
+async def test_two_at_once_get_one_session_and_the_later_one_keeps_it(serving, kept):
+    session_id, _ = await first_turn(serving, kept("Ahoy."))
+    async with serving(kept("Aye.")) as (server, url):
+        query = f"{url}?session_id={session_id}"
+        async with websockets.connect(query) as one, websockets.connect(query) as other:
+            closing = {asyncio.create_task(socket.wait_closed()): socket for socket in (one, other)}
+            done, left = await asyncio.wait(closing, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            (replaced,), (waiting,) = done, left
+            waiting.cancel()
+            assert closing[replaced].close_reason == "Another connection has taken over this session."
+            assert len(server.sessions) == 1
+            assert (await Caller(closing[waiting]).ask("And now?", "u2"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "none"])
+async def test_a_session_that_nobody_knows_is_refused_with_a_reason(serving, kept, store):
+    async with serving(kept(conversations__store=store)) as (_, url):
+        async with websockets.connect(f"{url}?session_id=sess_nobody") as socket:
+            event = await Caller(socket).until("error")
+    assert event["error"]["code"] == "session_not_found"
+    assert "Open a new one." in event["error"]["message"]
+
+
+async def test_a_session_in_which_nothing_was_said_is_not_kept(serving, kept):
+    async with serving(kept()) as (server, url):
+        async with websockets.connect(url) as socket:
+            await Caller(socket).until("session.created")
+        assert server.sessions.keeper is not None
+        assert await server.sessions.keeper.all() == []
+
+
+async def test_a_disk_that_fails_costs_the_record_and_not_the_conversation(serving, kept, monkeypatch):
+    from hearsight.agent.checkpoints import Checkpoints
+
+    async def full(self, session_id, record, revision=""):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "keep", full)
+    session_id, caller = await first_turn(serving, kept("Ahoy."))
+    assert caller.events[-1]["response"]["status"] == "completed"
+
+
+class TestCommand:
+    """`hearsight sessions`."""
+
+    @pytest.fixture
+    def run(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HEARSIGHT_CONVERSATIONS__PATH", str(tmp_path / "kept.sqlite"))
+        monkeypatch.setenv("COLUMNS", "200")
+        return lambda *arguments: CliRunner().invoke(app, ["sessions", *arguments])
+
+    @pytest.fixture
+    async def session_id(self, serving, kept):
+        return (await first_turn(serving, kept("Ahoy.")))[0]
+
+    async def test_list(self, run, session_id):
+        shown = (await asyncio.to_thread(run, "list")).output
+        assert session_id in shown and "Hello!" in shown and "1 kept." in shown
+
+    async def test_show(self, run, session_id):
+        shown = (await asyncio.to_thread(run, "show", session_id[:12])).output
+        assert [line.split() for line in shown.splitlines()] == [["you", "Hello!"], ["answer", "Ahoy."]]
+
+    async def test_export(self, run, session_id, tmp_path):
+        target = tmp_path / "conversation.json"
+        assert (await asyncio.to_thread(run, "export", session_id, "--to", str(target))).exit_code == 0
+        exported = json.loads(target.read_text())
+        assert [item["id"] for item in exported["items"]][0] == "u1"
+        assert [message["type"] for message in exported["messages"]] == ["human", "ai"]
+        assert session_id not in target.read_text(), "whoever knows it can go on with the session"
+        assert json.loads((await asyncio.to_thread(run, "export", session_id)).output) == exported
+
+    async def test_export_to_where_nothing_can_be_written(self, run, session_id, tmp_path):
+        result = await asyncio.to_thread(run, "export", session_id, "--to", str(tmp_path / "no" / "file"))
+        assert result.exit_code and "cannot be written" in result.output
+
+    async def test_delete(self, run, session_id):
+        assert "Deleted 0" in (await asyncio.to_thread(run, "delete", "--older-than", "1")).output
+        assert "Deleted 1" in (await asyncio.to_thread(run, "delete", session_id)).output
+        assert "0 kept." in (await asyncio.to_thread(run, "list")).output
+
+    async def test_delete_all(self, run, session_id):
+        assert "Deleted 1" in (await asyncio.to_thread(run, "delete", "--all")).output
+
+    @pytest.mark.parametrize("arguments", [[], ["--all", "--older-than", "1"], ["sess_1", "--all"]])
+    async def test_delete_wants_to_know_what(self, run, session_id, arguments):
+        result = await asyncio.to_thread(run, "delete", *arguments)
+        assert result.exit_code and "Say which" in result.output
+
+    async def test_an_id_that_is_not_there(self, run, session_id):
+        result = await asyncio.to_thread(run, "show", "sess_x")
+        assert result.exit_code and "`hearsight sessions list`" in result.output
+
+    async def test_without_a_store(self, run, monkeypatch):
+        monkeypatch.setenv("HEARSIGHT_CONVERSATIONS__STORE", "none")
+        result = await asyncio.to_thread(run, "list")
+        assert result.exit_code and "conversations.store is none" in result.output
