@@ -143,8 +143,6 @@ class TurnDetection:
     """Speech probability from which a frame counts as speech."""
     prefix_padding_ms: int = 300
     """Audio before the detected onset that belongs to the utterance."""
-    onset_ms: int | None = None
-    """Speech that starts an utterance while nothing is being said; None: as the service has it."""
     short_silence_ms: int = 300
     """Silence that ends a turn which sounds finished."""
     long_silence_ms: int = 800
@@ -155,6 +153,8 @@ class TurnDetection:
     interrupt_response: bool = True
     idle_timeout_ms: int | None = None
     """Speak up after this much quiet following an answer."""
+    onset_ms: int | None = None
+    """Speech that starts an utterance while nothing is being said; None: as the service has it."""
 
 
 @dataclass(frozen=True, slots=True)
