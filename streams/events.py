@@ -152,8 +152,6 @@ class TurnDetection:
     """Speech probability from which a frame counts as speech."""
     prefix_padding_ms: int = 300
     """Audio before the detected onset that belongs to the utterance."""
-    onset_ms: int | None = None
-    """Speech that starts an utterance while nothing is being said; None: as the service has it."""
     short_silence_ms: int = 300
     """Silence that ends a turn which sounds finished."""
     long_silence_ms: int = 800
@@ -166,6 +164,8 @@ class TurnDetection:
     """Speak up after this much quiet following an answer."""
     endpoint_threshold: float = 0.9
     """Probability from which the end-of-turn model's answer means "finished"."""
+    onset_ms: int | None = None
+    """Speech that starts an utterance while nothing is being said; None: as the service has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,13 @@ def to_config(session: WireSession, defaults: SessionConfig) -> SessionConfig:
 
 def show_session(session: WireSession, session_id: str) -> dict[str, Any]:
     """The session as a client sees it in ``session.created`` and ``session.updated``."""
-    return {"id": session_id, "object": "realtime.session", **session.model_dump()}
+    shown = {"id": session_id, "object": "realtime.session", **session.model_dump()}
+    hearing = shown["audio"]["input"]
+    if hearing["transcription"] is not None:
+        # Some clients know the protocol's first fields only, and fail over others, be they null.
+        given = {name: value for name, value in hearing["transcription"].items() if value is not None}
+        hearing["transcription"] = {"language": None, "prompt": None, **given}
+    return shown
 
 
 def show_output(config: SessionConfig) -> dict[str, Any]:

@@ -281,3 +281,9 @@ def test_what_openai_agents_sends_first_is_accepted(send):
         },
     )
     assert config == SessionConfig(instructions="Be nice.", voice="ash")
+
+
+def test_a_transcription_is_shown_without_what_nobody_has_set(codec):
+    """Clients that know the protocol's first fields only fail over others, be they null."""
+    session = json.loads(codec.greeting()[0])["session"]
+    assert session["audio"]["input"]["transcription"] == {"model": "gemma", "language": None, "prompt": None}
