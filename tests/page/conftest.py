@@ -43,6 +43,7 @@ def serve(tmp_path: Path) -> Callable[..., AbstractContextManager[LiveServer]]:
             "engine.script": str(script),
             "tools.memory_path": str(tmp_path / "memory.sqlite"),
             "turn.speculative": False,  # a step of the script is not for thinking in vain
+            "tools.filler_after_s": 60,  # a busy machine does not add that it takes a moment
             "server.drain_timeout_s": 0.5,
         }
         overrides |= {key.replace("__", "."): value for key, value in more.items()}
