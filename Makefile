@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz bench lint types format page clean help
+.PHONY: serve test check fuzz chaos bench lint types format page clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,10 @@ check: lint types  ## Lint, types, and `make test` with coverage
 
 fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conversations and more
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest tests/streams/session/test_invariants.py $(ARGS)
+
+chaos: $(VENV)/.dev  ## Kill a service 200 times in the midst of conversations, and count what is lost
+	$(BIN)/hearsight models pull
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull

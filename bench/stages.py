@@ -131,6 +131,14 @@ class TimedRegistry(_Proxy):
 class TimedRuntime(_Proxy):
     """Notes when the session says that the turn is over, that it was not meant, and when audio leaves it."""
 
+    @property
+    def describe_wire(self) -> Any:
+        return self._inner.describe_wire
+
+    @describe_wire.setter
+    def describe_wire(self, describe: Any) -> None:
+        self._inner.describe_wire = describe
+
     async def outputs(self) -> AsyncIterator[Output]:
         async for output in self._inner.outputs():
             if isinstance(output, SpeechStopped):

@@ -97,6 +97,14 @@ async def test_earlier_versions_do_not_pile_up(opened, url):
         assert blobs is not None and blobs[0] <= 2 * PRUNE_EVERY
 
 
+async def test_a_clock_that_runs_behind_another_machines_undoes_nothing(opened):
+    ahead = "ffffffff-ffff-6fff-bfff-ffffffffffff"
+    async with opened() as checkpoints:
+        await checkpoints.keep("s3", record(turn=1), ahead)
+        assert await checkpoints.keep("s3", record(turn=2), ahead) == ahead
+        assert (await checkpoints.find("s3")).session == {"turn": 2}
+
+
 async def test_a_database_that_is_not_there_is_said_not_to_be(url):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -87,6 +87,9 @@ class ObedientRuntime:
         while (output := await self._outputs.get()) is not None:
             yield output
 
+    async def kept(self) -> None:
+        """Nothing is kept."""
+
     async def run(self) -> None:
         await self._closed.wait()
         if self._broken is not None:
