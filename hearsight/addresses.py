@@ -107,6 +107,21 @@ def occupant(host: str, port: int, *, tls: bool = False) -> Occupant:
     return "hearsight" if server == SERVER_HEADER else "another"
 
 
+def running_server(server: ServerSettings) -> str | None:
+    """The Realtime URL of the Hearsight server that runs where the settings say, None where none does.
+
+    It is found whether it encrypts or not: a flag may have told it otherwise than the settings do.
+    """
+    if server.port == 0:
+        return None
+    for candidate in (server, server.model_copy(update={"tls": "self-signed"})):
+        if occupant(server.host, server.port, tls=candidate.encrypted) == "hearsight":
+            return f"{service_url(candidate, 'ws')}{REALTIME_PATH}"
+        if server.encrypted:
+            break
+    return None
+
+
 def why_not_listening(error: OSError) -> str:
     """Why an address cannot be listened on, in a few words."""
     if isinstance(error, socket.gaierror):

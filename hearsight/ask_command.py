@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hearsight.addresses import REALTIME_PATH, occupant, realtime_url, service_url
+from hearsight.addresses import REALTIME_PATH, realtime_url, running_server
 from hearsight.asking import Question, Reply, ask, read_question
 from hearsight.certificates import client_context
 from hearsight.config.errors import StartupError
@@ -65,7 +65,7 @@ def ask_command(
             question = read_question(speech, text, pictures or ())
             url = realtime_url(server) if server is not None else None
             if url is None and not in_process:
-                url = _running_server(settings)
+                url = running_server(settings.server)
             if url is not None:
                 encrypted = url.startswith("wss:")
                 tls = client_context(settings.server, own=server is None) if encrypted else None
@@ -79,14 +79,6 @@ def ask_command(
         show_reply(reply, console)
         if save is not None:
             _save(save, reply.samples, console)
-
-
-def _running_server(settings: Settings) -> str | None:
-    """The URL of the server that the settings describe, if it runs."""
-    host, port = settings.server.host, settings.server.port
-    if port == 0 or occupant(host, port, tls=settings.server.encrypted) != "hearsight":
-        return None
-    return f"{service_url(settings.server, 'ws')}{REALTIME_PATH}"
 
 
 async def _ask_here(settings: Settings, store: PayloadStore, question: Question, console: Console) -> Reply:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from hearsight.addresses import occupant, why_not_listening
+from hearsight.addresses import running_server, why_not_listening
 from hearsight.config.errors import PayloadCorrupt, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore, Progress, required_payloads
 from hearsight.config.settings import Settings
@@ -151,7 +151,7 @@ def check_port(settings: Settings) -> Finding:
     reason = _why_not_bound(host, port)
     if reason is None:
         return Finding("port", "ok", f"{at} is free" if port else at)
-    if port and occupant(host, port, tls=settings.server.encrypted) == "hearsight":
+    if running_server(settings.server) is not None:
         return Finding("port", "ok", f"a Hearsight server is already running at {at}")
     mend = "Choose another with server.port and server.host, or stop what uses it."
     return Finding("port", "failed", f"{at}: {reason}", mend)

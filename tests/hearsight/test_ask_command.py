@@ -63,11 +63,15 @@ async def test_the_server_of_the_settings_is_asked_if_it_runs(script, scripted, 
 
 async def test_a_server_that_encrypts_is_asked_as_well(script, scripted, serving, tmp_path):
     tls = {"tls": "self-signed", "tls_folder": str(tmp_path / "tls")}
-    settings = scripted(script({"say": "Hello."}), **{f"server__{key}": value for key, value in tls.items()})
+    steps = {"say": "Hello."}, {"say": "Again."}
+    settings = scripted(script(*steps), **{f"server__{key}": value for key, value in tls.items()})
     async with serving(settings) as (server, url):
         variables = {f"HEARSIGHT_SERVER__{key.upper()}": value for key, value in tls.items()}
         result = await run_beside("-t", "Hi", HEARSIGHT_SERVER__PORT=str(server.port), **variables)
         assert result.exit_code == 0 and "Hello." in result.stdout, result.output
+        folder = {"HEARSIGHT_SERVER__TLS_FOLDER": tls["tls_folder"]}
+        by_flag = await run_beside("-t", "Hi", HEARSIGHT_SERVER__PORT=str(server.port), **folder)
+        assert by_flag.exit_code == 0 and "Again." in by_flag.stdout, by_flag.output
         untold = await run_beside("-t", "Hi", "--server", url)
     assert untold.exit_code == 1 and "set SSL_CERT_FILE" in " ".join(untold.stderr.split())
 

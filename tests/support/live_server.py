@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +40,8 @@ class LiveServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self.server.stop)
+        with suppress(RuntimeError):  # its loop is closed: the test has stopped it already
+            self._loop.call_soon_threadsafe(self.server.stop)
         self._thread.join(30)
         assert not self._thread.is_alive(), "the server does not stop"
 
