@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 expect.set_options(timeout=20_000)  # the machine may be busy
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MICROPHONE_RATE_HZ = 48_000
 SPEAKER_RATE_HZ = 24_000
 

@@ -282,6 +282,7 @@ export class App {
   }
 
   private truncate(heard: Heard[]): void {
+    if (this.conversation.sessionId === null) return; // whoever said that is gone
     for (const { item, ms } of heard) {
       this.link.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: ms });
     }

@@ -9,11 +9,12 @@ function told(event: object, at = 0): Action {
   return { type: "event", event: { event_id: `event_${number}`, ...event } as ServerEvent, at };
 }
 
-function after(...actions: (Action | object)[]): Conversation {
-  return actions.reduce<Conversation>(
-    (state, action) => reduce(state, "event" in action || !String((action as Action).type).match(/[._]|error/) ? (action as Action) : told(action)),
-    EMPTY,
-  );
+const ACTIONS: string[] = ["event", "sound", "turn", "frame", "note", "lost"] satisfies Action["type"][];
+
+/** The state after these actions; whatever else is given is an event of the server's. */
+function after(...steps: object[]): Conversation {
+  const actions = steps.map((step) => ("type" in step && ACTIONS.includes(String(step.type)) ? (step as Action) : told(step)));
+  return actions.reduce(reduce, EMPTY);
 }
 
 const SPEECH = [
