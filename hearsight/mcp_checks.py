@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from hearsight.config.mcp import TABLE, McpServerSettings, public_url
 from hearsight.config.settings import Settings
-from hearsight.device_checks import silent_stderr
 from hearsight.extras import MCP, missing_from
 from hearsight.findings import Finding
+from hearsight.streams.local.system import silent_stderr
 
 
 def check_mcp(settings: Settings) -> Iterator[Finding]:

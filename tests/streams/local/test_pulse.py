@@ -90,8 +90,8 @@ async def test_an_answer_is_played_heard_and_taken_out_again(pulse):
     ]
     before, after = (np.square(part).mean(axis=1) for part in seconds)
     assert np.sqrt(before.mean()) > 100, "the microphone hears the speaker"
-    # How well, test_echo_canceller tells. Here, on a busy machine, every gap in the sound moves the echo for a
-    # while, so no more is asked than that the two sides have found each other.
+    # How well, test_echo_canceller tells. Here, on a busy machine, every gap in the sound moves the echo, so
+    # no more is asked than that the two sides have found each other.
     losses_db = 10 * np.log10(before / after)
     assert np.percentile(losses_db, 75) > 12, losses_db
 
