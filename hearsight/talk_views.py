@@ -98,16 +98,16 @@ class ScreenView:
             self._console.print(show_line(line))
 
     def _status(self) -> Status:
-        devices = self._devices
+        devices, talking = self._devices, self._talking()
         return Status(
-            self._talk.phase(playing=self._playing.now),
+            "hearing you" if talking else self._talk.phase(playing=self._playing.now),
             None if devices.sound.microphone is None else devices.microphone_level.level_db,
             devices.speaker_level.level_db,
             self._camera,
             self._talk.usage,
             self._talk.latency_s,
             self._editor.line,
-            self._talking(),
+            talking,
         )
 
 

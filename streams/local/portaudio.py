@@ -22,7 +22,8 @@ LATENCY_S: Final = 0.1
 """What is asked of the system. Through PulseAudio, 0.06 s already has gaps on a machine that is idle."""
 MAX_LATENCY_S: Final = 0.4
 """What a speaker gets at most that has gaps while the models keep the cores busy."""
-_ALSA_HANDLER: Final = ctypes.CFUNCTYPE(None)
+_IGNORE: Final = ctypes.CFUNCTYPE(None)(lambda: None)
+"""Takes ALSA's messages; lives as long as the library, which calls it from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,10 @@ def load_sounddevice() -> Any:
         raise DeviceError(f"Microphone and speaker need the PortAudio library: `{how}`.") from None
 
 
-@_ALSA_HANDLER  # type: ignore[untyped-decorator]
-def _ignore() -> None:
-    pass
-
-
 def _silence_alsa() -> None:
     """Have ALSA, below PortAudio, not write to the terminal of every gap, which PortAudio reports as well."""
     if sys.platform == "linux":
-        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_ignore)
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_IGNORE)
 
 
 def list_devices(direction: Direction) -> tuple[list[AudioDevice], int | None]:
