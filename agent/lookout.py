@@ -16,6 +16,7 @@ from hearsight.streams.errors import EngineError, InvalidPicture
 from hearsight.streams.events import Picture
 from hearsight.streams.ports import Host
 from hearsight.tools.errors import ToolError
+from hearsight.tools.watch_book import CannotWatch
 from hearsight.tools.watches import NO_CAMERA
 
 CAMERA_GONE_S: Final = 30.0
@@ -26,8 +27,8 @@ ASK_EYES: Final = "Is it so that {condition}? Answer with yes or no, and with no
 BY_WORDS: Final = "I only go by objects, main colors, texts and codes, and I can't tell people apart."
 """What users are told of an engine that reads what was recognised in a picture."""
 NOT_TOLD: Final = (
-    "That cannot be watched for: all that is recognized in pictures is objects (people, animals, vehicles, "
-    "furniture, things), main colors, texts and codes, and whether they are there or gone. Tell the user so."
+    "I can't tell that. I only recognize objects, such as people, animals and things, and whether they are "
+    "there or gone, and main colors, texts and codes."
 )
 
 
@@ -88,11 +89,12 @@ class SessionLookout:
         """Whether the newest picture shows that a condition is met.
 
         Raises:
-            ToolError: No camera is live, or the engine failed.
+            CannotWatch: No camera is live, or captions cannot tell.
+            ToolError: The engine failed.
         """
         picture = self._live()
         if picture is None:
-            raise ToolError(NO_CAMERA)
+            raise CannotWatch(NO_CAMERA)
         conversation = self._conversation
         try:
             if self._sees:
@@ -100,7 +102,7 @@ class SessionLookout:
                 return says_yes(await conversation.describe(picture, asked, "low"))
             understood = understand(condition)
             if understood is None:
-                raise ToolError(NOT_TOLD)
+                raise CannotWatch(NOT_TOLD)
             conversation.see(picture, in_depth=understood.reads)
             return understood.holds(Seen.of(await conversation.caption(picture.key)))
         except EngineError as error:

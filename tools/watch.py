@@ -6,7 +6,7 @@ from langchain_core.tools import tool
 
 from hearsight.tools.calls import Reply
 from hearsight.tools.context import Context
-from hearsight.tools.watch_book import MAX_CONDITION_CHARS
+from hearsight.tools.watch_book import MAX_CONDITION_CHARS, CannotWatch
 
 
 @tool(
@@ -23,7 +23,10 @@ async def watch(condition: str, context: Context, every_time: bool = False) -> R
         context: The session.
         every_time: Whether to tell it every time it happens, not only once.
     """
-    started = await context.watches.start(condition[:MAX_CONDITION_CHARS], every_time=every_time)
+    try:
+        started = await context.watches.start(condition[:MAX_CONDITION_CHARS], every_time=every_time)
+    except CannotWatch as error:
+        return Reply(error.message, error.message)
     caveat = f" {context.watches.caveat}" if started.id == 1 and context.watches.caveat else ""
     if started.met:
         return Reply(

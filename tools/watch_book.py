@@ -10,6 +10,11 @@ from typing import Final
 from hearsight.tools.errors import ToolError
 from hearsight.tools.speech import spoken_duration
 
+
+class CannotWatch(ToolError):
+    """Something cannot be watched for, for a reason that the user is told as it stands."""
+
+
 MAX_WATCHES: Final = 4
 MAX_CONDITION_CHARS: Final = 200
 
@@ -84,7 +89,9 @@ class WatchBook:
         if not condition:
             raise ToolError("Say what to watch for, such as 'somebody is at the door'.")
         if len(self._watches) >= MAX_WATCHES:
-            raise ToolError(f"There are already {MAX_WATCHES} things being watched; stop one of them first.")
+            raise CannotWatch(
+                f"I'm watching for {MAX_WATCHES} things already. Tell me which one to stop watching for."
+            )
         self._last_id += 1
         watch = Watch(self._last_id, condition, every_time, now_s + self.limits.lasts_s)
         self._watches[watch.id] = watch

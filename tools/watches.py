@@ -10,13 +10,11 @@ import structlog
 
 from hearsight.tools.errors import ToolError
 from hearsight.tools.timers import Clock, Handle
-from hearsight.tools.watch_book import Watch, WatchBook, WatchLimits
+from hearsight.tools.watch_book import CannotWatch, Watch, WatchBook, WatchLimits
 
 MOST_PUT_OFF: Final = 3
 """Looks that are put off in a row because something more urgent goes on."""
-NO_CAMERA: Final = (
-    "No live camera is on, so there is nothing to watch. Tell the user that they can turn it on."
-)
+NO_CAMERA: Final = "I can't watch for anything, because no camera is on. Turn it on, and ask me again."
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +92,7 @@ class Watches:
             raise ToolError("The session is over; nothing can be watched.")
         changed = await self._lookout.changed()
         if changed is None:
-            raise ToolError(NO_CAMERA)
+            raise CannotWatch(NO_CAMERA)
         for other in self._book.running():
             other.again |= changed  # the change is told once
         watch = self._book.start(condition, self._clock.time(), every_time=every_time)

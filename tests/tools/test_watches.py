@@ -10,6 +10,7 @@ from hearsight.tools.errors import ToolError
 from hearsight.tools.watch_book import (
     MAX_CONDITION_CHARS,
     MAX_WATCHES,
+    CannotWatch,
     WatchBook,
     WatchLimits,
     clean_condition,
@@ -81,7 +82,7 @@ class TestBook:
         book = self.book()
         for number in range(MAX_WATCHES):
             book.start(f"there are {number} birds", 0.0)
-        with pytest.raises(ToolError, match="already 4 things being watched"):
+        with pytest.raises(CannotWatch, match="watching for 4 things already"):
             book.start("there are more", 0.0)
 
     @pytest.mark.parametrize("condition", ["", " ", "when ", "?"])
@@ -240,9 +241,13 @@ class TestTools:
 
     async def test_without_a_camera_the_user_is_told(self, session) -> None:
         session.lookout.live = False
-        outcome = await session.call("watch", condition=DOOR)
-        assert not outcome.ok
-        assert "turn it on" in outcome.content
+        said = await session.said("watch", condition=DOOR)
+        assert said == "I can't watch for anything, because no camera is on. Turn it on, and ask me again."
+        assert session.watches.running() == ()
+
+    async def test_nothing_to_watch_for_is_the_models_mistake(self, session) -> None:
+        outcome = await session.call("watch", condition="?")
+        assert not outcome.ok and "Say what to watch for" in outcome.content
 
     async def test_stopping(self, session) -> None:
         assert await session.said("stop_watching") == "I'm not watching for anything."
