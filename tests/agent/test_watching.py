@@ -10,12 +10,8 @@ from agent_driver import Driver, FakeHost, words
 from drawn_pictures import encoded, page, room
 
 from hearsight.agent.agent import AgentSettings
-<<<<<<< HEAD
-from hearsight.agent.models.script import Script, Step
-=======
 from hearsight.agent.lookout import NOT_TOLD
-from hearsight.agent.models.scripted import Script, Step
->>>>>>> wt-watch
+from hearsight.agent.models.script import Script, Step
 from hearsight.config.conversation import ToolSettings
 from hearsight.streams.camera.decode import Pixels, content_key
 from hearsight.streams.events import Picture
