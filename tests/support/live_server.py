@@ -15,9 +15,10 @@ from hearsight.streams.server import Server
 
 
 class LiveServer:
-    """Start it with `with`; `overrides` are settings by key."""
+    """Start it with `with`; `overrides` are settings by key, `limits` those of its sessions that are none."""
 
-    def __init__(self, overrides: dict[str, Any] | None = None) -> None:
+    def __init__(self, overrides: dict[str, Any] | None = None, **limits: int) -> None:
+        self._limits = limits
         self.settings = load_settings(overrides=overrides).settings
         self.service: Service
         self.server: Server
@@ -70,7 +71,8 @@ class LiveServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with open_service(self.settings, open_store(self.settings)) as service:
-            self.service = service
+            limits = replace(service.options.limits, **self._limits)
+            self.service = service = replace(service, options=replace(service.options, limits=limits))
             options = replace(server_options(self.settings), port=0)
             self.server = service.new_server(options)
             self.server.readiness.reason = None
