@@ -18,10 +18,17 @@ from hearsight.streams.server import Server
 
 
 class LiveServer:
-    """Start it with `with`; `overrides` are settings by key, and port 0 is any free one."""
+    """Start it with `with`.
 
-    def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0) -> None:
+    Args:
+        overrides: Settings by key.
+        port: 0 is any free one.
+        limits: Those of its sessions that are no settings.
+    """
+
+    def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0, **limits: int) -> None:
         self._port = port
+        self._limits = limits
         # Tests that want a conversation to be kept say where.
         overrides = {"conversations.store": "none", **(overrides or {})}
         self.settings = load_settings(overrides=overrides).settings
@@ -77,7 +84,8 @@ class LiveServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with open_service(self.settings, open_store(self.settings)) as service:
-            self.service = service
+            limits = replace(service.options.limits, **self._limits)
+            self.service = service = replace(service, options=replace(service.options, limits=limits))
             tls = server_context(find_certificate(self.settings.server))
             options = replace(server_options(self.settings), port=self._port, tls=tls)
             self.server = service.new_server(options)
