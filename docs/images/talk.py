@@ -30,7 +30,7 @@ from hearsight.talk_views import DRAWN_PER_S, ScreenView, View
 WORDS: tuple[tuple[float, str], ...] = (
     (0.0, "What is seventeen times twenty three?"),
     (0.0, "Tell me a story about a dragon and a king."),
-    (2.0, "Thank you, that will do. Please set a timer for tea, four minutes."),
+    (3.4, "Thank you, that will do. Please time the eggs, six minutes."),
 )
 """What is said, and how much of an answer is listened to before: 0 for all of it."""
 PATIENCE_S = 1.0
@@ -48,7 +48,8 @@ class Drawing(ScreenView):
         while True:
             for line in self._talk.settled(playing=self._playing.of_late):
                 self._console.print(show_line(line))
-            spoken_s = spoken_s + 1 / DRAWN_PER_S if self._playing.now else 0.0
+            if self._playing.now:
+                spoken_s += 1 / DRAWN_PER_S
             rested_s = 0.0 if self._playing.now or not self._talk.at_rest else rested_s + 1 / DRAWN_PER_S
             if self._playing.now and self._talk.usage is not None:
                 self.last = self._status()
@@ -57,7 +58,7 @@ class Drawing(ScreenView):
                 if spoken_s >= after_s > 0 or (not after_s and rested_s > PATIENCE_S):
                     del self.words[0]
                     say(self._devices.sound.microphone, samples)
-                    rested_s = -60.0
+                    rested_s, spoken_s = -60.0, 0.0
             await asyncio.sleep(1 / DRAWN_PER_S)
 
     def close(self) -> None:
@@ -79,9 +80,7 @@ class DrawnTalk(LocalTalk):
     words: list[tuple[float, Samples]]
 
     def _view(self, devices: Devices, camera: str | None) -> View:
-        view = Drawing(
-            self._console, self._talk, devices, self._editor, camera="Webcam", talking=lambda: None
-        )
+        view = Drawing(self._console, self._talk, devices, self._editor, camera=camera, talking=lambda: None)
         view.words = self.words
         return view
 
