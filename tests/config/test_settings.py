@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from hearsight.config import layers
+from hearsight.config.conversation import ALL_TOOLS
 from hearsight.config.errors import ConfigError
 from hearsight.config.settings import Settings, load_settings, setting_keys, show_value
 
@@ -192,3 +193,15 @@ def test_every_key_is_described_with_its_unit():
                     assert unit in field.description, name
             if name.endswith("_s") and not name.endswith("_per_s"):
                 assert "econds" in field.description, name
+
+
+def test_the_embedded_preset_leaves_out_what_confuses_its_small_model_and_nothing_else():
+    enabled = load_settings().settings.tools.enabled
+    assert set(ALL_TOOLS) - set(enabled) == {"watch", "stop_watching"}
+    assert load_settings(preset="gemma3n").settings.tools.enabled == ALL_TOOLS
+
+
+@pytest.mark.parametrize("phrase", ["hey", "a b", "1234567"])
+def test_a_wake_phrase_must_be_told_from_other_words(phrase):
+    with pytest.raises(ConfigError, match="too short to be told from other words"):
+        load_settings(overrides={"wake.phrases": [phrase]})
