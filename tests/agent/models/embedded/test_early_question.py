@@ -30,7 +30,7 @@ TALK = (
             "That sounds like a lovely walk in spite of the rain. I hope that you had good shoes with you, "
             "and that there was something warm to eat for everybody when you came back to the house.",
         )
-        for day in range(1, 15)
+        for day in range(1, 25)
     ),
 )
 
