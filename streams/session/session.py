@@ -427,6 +427,7 @@ class Session:
 
     def _on_create_response(self, event: CreateResponse, now: float) -> None:
         if event.when_idle:
+            self._wake.wake("client", now)
             self._answering.owed = True
             return
         if self._answering.busy:

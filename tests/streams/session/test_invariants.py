@@ -401,7 +401,7 @@ def test_what_the_client_is_told_of_speech_has_a_beginning_and_an_end(detection,
 
 
 PERCEIVED = (EstimateEndpoint, Foresee, Hear, Lull, Resumed, See, SpeechStarted, SpeechStopped, Transcribe)
-ASKED_FOR = {"commit", "add", "create", "audio"}
+ASKED_FOR = {"commit", "add", "create", "create_when_idle", "audio"}
 """What may wake a session without its phrase; audio only where the client ends its turns itself."""
 
 
