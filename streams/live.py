@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -28,6 +28,7 @@ SHARE_OF_LOG: Final = 2
 """A log holds this many times what may wait for a slow client, so that the client can come back for it."""
 
 TAIL_MESSAGES: Final = 64
+TAIL_BYTES: Final = 256 * 1024
 """Latest messages that a client may rely on, kept with the conversation for one that missed them."""
 
 
@@ -87,7 +88,9 @@ class LiveSession:
         self._active: set[str] = set()
         self._logger = structlog.get_logger(__name__).bind(session_id=session_id)
         runtime.describe_wire = self._wire
-        self._tail: deque[tuple[int, str]] = deque(maxlen=TAIL_MESSAGES)
+        self._tail: deque[tuple[int, str]] = deque()
+        self._tail_gone = 0
+        """Number of the latest such message that is not kept any more."""
         self._to_keep = asyncio.Event()
         self._lasting = written
         """Number of the latest message that has to wait until what it tells of is kept."""
@@ -102,23 +105,24 @@ class LiveSession:
             "codec": self.codec.state(),
             "written": self.log.last,
             "tail": list(self._tail),
+            "tail_gone": self._tail_gone,
         }
 
-    def send_again(self, tail: Sequence[tuple[int, str]], seen: int) -> None:
+    def send_again(self, wire: Mapping[str, Any], seen: int) -> None:
         """Send what an earlier process had to tell for good and its client has not seen.
 
         Args:
-            tail: The latest such messages and their numbers.
+            wire: As the other process left it.
             seen: Number of the last message that the client has seen.
         """
-        if len(tail) == TAIL_MESSAGES and tail[0][0] > seen + 1:
+        if wire["tail_gone"] > seen:
             message = "Some events from before the connection was lost are no longer kept."
             self.report(HearsightError(message, code="resume_incomplete"))
-        for number, message in tail:
+        for number, message in wire["tail"]:
             if number > seen:
                 message = self.codec.again(message)
                 self.log.append(message)
-                self._tail.append((self.log.last, message))
+                self._keep_in_tail(message)
 
     @property
     def attached(self) -> bool:
@@ -223,7 +227,14 @@ class LiveSession:
             if isinstance(output, CHANGING):
                 self._lasting = self.log.last
             if isinstance(output, LASTING):
-                self._tail.append((self.log.last, message))
+                self._keep_in_tail(message)
+
+    def _keep_in_tail(self, message: str) -> None:
+        self._tail.append((self.log.last, message))
+        while len(self._tail) > TAIL_MESSAGES or (
+            len(self._tail) > 1 and sum(len(kept) for _, kept in self._tail) > TAIL_BYTES
+        ):
+            self._tail_gone, _ = self._tail.popleft()
 
     async def _keep(self) -> None:
         """Let go of messages as soon as the conversation that they belong to is kept, all at once."""

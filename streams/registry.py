@@ -108,7 +108,7 @@ class Sessions:
             greet=seen is None,
         )
         if record is not None and seen is not None:
-            session.send_again(record.wire["tail"], seen)
+            session.send_again(record.wire, seen)
         self._live[session_id] = session
         self._tasks[session_id] = asyncio.create_task(self._host(session))
         self._metrics.sessions.inc()

@@ -7,7 +7,10 @@ import pytest
 import websockets
 from typer.testing import CliRunner
 
+from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
+from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.cli import app
+from hearsight.streams.live import TAIL_BYTES, TAIL_MESSAGES
 
 
 class Caller:
@@ -53,6 +56,20 @@ def kept(script, scripted, tmp_path):
     return load
 
 
+@pytest.fixture
+def engines(monkeypatch):
+    """The engines of the services, in the order in which they were made."""
+    made: list[ScriptedEngine] = []
+    make = ScriptedEngine.__init__
+
+    def note(self, *args, **more):
+        make(self, *args, **more)
+        made.append(self)
+
+    monkeypatch.setattr(ScriptedEngine, "__init__", note)
+    return made
+
+
 async def first_turn(serving, settings) -> tuple[str, Caller]:
     """A server that answers once and is gone; the session's id and what its client was told."""
     async with serving(settings) as (_, url), websockets.connect(url) as socket:
@@ -84,16 +101,7 @@ async def test_a_client_goes_on_with_another_server(serving, kept):
     assert numbers[0] > int(last.removeprefix("event_"))
 
 
-async def test_the_model_knows_what_was_said_before(serving, kept, monkeypatch):
-    from hearsight.agent.models.scripted import ScriptedEngine
-
-    engines = []
-    made = ScriptedEngine.__init__
-    monkeypatch.setattr(
-        ScriptedEngine,
-        "__init__",
-        lambda self, *args, **more: (made(self, *args, **more), engines.append(self))[0],
-    )
+async def test_the_model_knows_what_was_said_before(serving, kept, engines):
     session_id, _ = await first_turn(serving, kept("Ahoy."))
     async with serving(kept("Aye.")) as (_, url):
         async with websockets.connect(f"{url}?session_id={session_id}") as socket:
@@ -135,6 +143,37 @@ async def test_what_was_told_while_nobody_listened_is_told_again_once(serving, k
 
 def strip(event: dict) -> dict:
     return {key: value for key, value in event.items() if key != "event_id"}
+
+
+async def test_what_is_no_longer_kept_of_what_was_missed_is_said_to_be_gone(serving, kept):
+    async with serving(kept()) as (_, url), websockets.connect(url) as socket:
+        caller = Caller(socket)
+        session_id = (await caller.until("session.created"))["session"]["id"]
+        for number in range(50):
+            await caller.tell("Remember this.", f"u{number}")
+            await caller.until("conversation.item.done")
+        seen = caller.events[1]["event_id"]
+    async with serving(kept()) as (_, url):
+        async with websockets.connect(f"{url}?session_id={session_id}&last_event_id={seen}") as socket:
+            caller = Caller(socket)
+            error = await caller.until("error")
+            for _ in range(TAIL_MESSAGES // 2):
+                await caller.until("conversation.item.done")
+    assert error["error"]["code"] == "resume_incomplete"
+    assert caller.events[-1]["item"]["id"] == "u49"
+
+
+async def test_long_messages_are_kept_only_as_far_as_there_is_room(serving, kept):
+    session_id, _ = await first_turn(serving, kept("Ahoy."))
+    async with serving(kept()) as (server, url):
+        async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+            caller = Caller(socket)
+            for number in range(6):
+                await caller.tell("word " * 20_000, f"long{number}")
+                while (await caller.until("conversation.item.done"))["item"]["id"] != f"long{number}":
+                    pass
+            record = await server.sessions.keeper.find(session_id)
+    assert sum(len(message) for _, message in record.wire["tail"]) <= TAIL_BYTES
 
 
 async def test_two_at_once_get_one_session_and_the_later_one_keeps_it(serving, kept):
@@ -234,3 +273,77 @@ class TestCommand:
         monkeypatch.setenv("HEARSIGHT_CONVERSATIONS__STORE", "none")
         result = await asyncio.to_thread(run, "list")
         assert result.exit_code and "conversations.store is none" in result.output
+
+
+class TestGeminiLive:
+    """The same with the other protocol, whose clients come back with a handle."""
+
+    @staticmethod
+    def place(url: str) -> str:
+        return url.replace(REALTIME_PATH, GEMINI_LIVE_PATHS[0])
+
+    @staticmethod
+    async def turn(socket, text: str) -> list[dict]:
+        """Type something, and return all that comes until the turn is complete and its handle here."""
+        content = {"turns": [{"role": "user", "parts": [{"text": text}]}], "turnComplete": True}
+        await socket.send(json.dumps({"clientContent": content}))
+        told: list[dict] = []
+        async with asyncio.timeout(20):
+            while not ("sessionResumptionUpdate" in (told[-1] if told else {}) and completed(told)):
+                told.append(json.loads(await socket.recv()))
+        return told
+
+    @staticmethod
+    async def set_up(socket, **resumption: str) -> dict:
+        setup = {"model": "m", "sessionResumption": resumption}
+        setup["generationConfig"] = {"responseModalities": ["TEXT"]}
+        await socket.send(json.dumps({"setup": setup}))
+        return json.loads(await socket.recv())
+
+    async def test_a_handle_leads_back_after_a_restart(self, serving, kept, engines):
+        async with serving(kept("Ahoy.")) as (_, url), websockets.connect(self.place(url)) as socket:
+            await self.set_up(socket)
+            told = await self.turn(socket, "Hello!")
+        handle = told[-1]["sessionResumptionUpdate"]["newHandle"]
+        async with serving(kept("Aye.")) as (_, url), websockets.connect(self.place(url)) as socket:
+            assert "setupComplete" in await self.set_up(socket, handle=handle)
+            assert "Aye." in written(await self.turn(socket, "And now?"))
+        asked = engines[-1].conversations[0].requests[0]
+        assert [str(message.content) for message in asked.messages][1] == "Ahoy."
+
+    async def test_what_came_after_the_handle_comes_again(self, serving, kept):
+        async with serving(kept("Ahoy.", "Aye.")) as (_, url):
+            async with websockets.connect(self.place(url)) as socket:
+                await self.set_up(socket)
+                first = await self.turn(socket, "Hello!")
+                second = await self.turn(socket, "And now?")
+        handle = first[-1]["sessionResumptionUpdate"]["newHandle"]
+        async with serving(kept()) as (_, url), websockets.connect(self.place(url)) as socket:
+            await self.set_up(socket, handle=handle)
+            again: list[dict] = []
+            async with asyncio.timeout(20):
+                while "sessionResumptionUpdate" not in (again[-1] if again else {}):
+                    again.append(json.loads(await socket.recv()))
+        assert completed(again) and completed(second)
+        assert again[-1]["sessionResumptionUpdate"]["newHandle"] != handle
+
+    async def test_a_handle_of_the_other_protocol_leads_nowhere(self, serving, kept):
+        session_id, before = await first_turn(serving, kept("Ahoy."))
+        async with serving(kept()) as (_, url), websockets.connect(self.place(url)) as socket:
+            setup = {"model": "m", "sessionResumption": {"handle": f"{session_id}.3"}}
+            await socket.send(json.dumps({"setup": setup}))
+            await socket.wait_closed()
+        assert "There is no such session any more" in socket.close_reason
+
+
+def completed(told: list[dict]) -> bool:
+    return any(message.get("serverContent", {}).get("turnComplete") for message in told)
+
+
+def written(told: list[dict]) -> str:
+    parts = [
+        part
+        for message in told
+        for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", [])
+    ]
+    return "".join(part.get("text", "") for part in parts)
