@@ -395,8 +395,9 @@ class SessionRuntime:
             self._timer = None
         deadline = self._session.deadline()
         if deadline is not None and not self._closing.is_set():
-            delay_s = max(0.0, deadline - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._feed, Tick())
+            loop = asyncio.get_running_loop()
+            # Not by a delay, which rounding may make too short by a hair: then it would be too early for ever.
+            self._timer = loop.call_at(deadline + (loop.time() - self._clock()), self._feed, Tick())
 
     # --- the workers -------------------------------------------------------------------------------------
 
