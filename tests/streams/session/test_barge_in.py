@@ -63,8 +63,8 @@ def test_onset_holds_the_answer_and_tells_nobody() -> None:
 
 def test_what_waits_to_be_announced_calls_for_no_tick_while_somebody_speaks() -> None:
     driver = talking("Yes.")
+    driver.speech(320)
     driver.feed(Announce("Your tea timer is done."))
-    driver.speech(96)
     due = driver.session.deadline()
     assert due is not None and due > driver.now, "or the shell would do nothing but tick"
 
