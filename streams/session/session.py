@@ -196,7 +196,7 @@ class Session:
             self._sleeps_at_s(),
             self._answering.release_at_s,
         ]
-        if self._answering.waiting and self._answering.active is None:
+        if self._answering.waiting and self._answering.active is None and self._nobody_speaks:
             due.append(self._answering.playback.ends_at_s)
         return min((at for at in due if at is not None), default=None)
 
@@ -501,11 +501,16 @@ class Session:
         return quiet_since_s + detection.idle_timeout_ms / 1000
 
     def _go_on(self, now: float) -> None:
-        listening = self._listening
-        self._answering.pace(paced=self._may_interrupt and listening.is_live(now))
+        self._answering.pace(paced=self._may_interrupt and self._listening.is_live(now))
         self._answering.release(now)
-        if listening.utterance is None or listening.utterance.manual or self._wake.ignoring:
+        if self._nobody_speaks:
             self._answering.next(now)
+
+    @property
+    def _nobody_speaks(self) -> bool:
+        """Whether what waits to be said may be: nobody speaks, not to us, or with a key held."""
+        utterance = self._listening.utterance
+        return utterance is None or utterance.manual or self._wake.ignoring
 
     def _on_close(self, event: Close, now: float) -> None:
         self._listening.drop()

@@ -6,6 +6,7 @@ import pytest
 from session_driver import SessionDriver, is_contiguous
 
 from hearsight.streams.events import (
+    Announce,
     AudioCommitted,
     AudioDelta,
     ClearAudio,
@@ -58,6 +59,14 @@ def test_onset_holds_the_answer_and_tells_nobody() -> None:
     assert audio_since(driver, before) <= 200, "the last audio goes within 200 ms of the onset"
     assert driver.outputs[held_from:] == []
     assert driver.session.in_doubt
+
+
+def test_what_waits_to_be_announced_calls_for_no_tick_while_somebody_speaks() -> None:
+    driver = talking("Yes.")
+    driver.speech(320)
+    driver.feed(Announce("Your tea timer is done."))
+    due = driver.session.deadline()
+    assert due is not None and due > driver.now, "or the shell would do nothing but tick"
 
 
 def test_a_remark_lets_it_go_on_where_it_was() -> None:
