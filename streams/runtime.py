@@ -396,7 +396,7 @@ class SessionRuntime:
         deadline = self._session.deadline()
         if deadline is not None and not self._closing.is_set():
             loop = asyncio.get_running_loop()
-            # Not by a delay, which rounding may make too short by a hair: then it would be too early for ever.
+            # Not by a delay, which rounding may make too short by a hair: then it is too early for ever.
             self._timer = loop.call_at(deadline + (loop.time() - self._clock()), self._feed, Tick())
 
     # --- the workers -------------------------------------------------------------------------------------
