@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent as HearsightAgent
     from hearsight.agent.graph import build_graph as build_graph
+    from hearsight.asgi import Hearsight as Hearsight
     from hearsight.assistant import Assistant as Assistant
     from hearsight.client import Client as Client
     from hearsight.compose import Service as Service
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Assistant": "hearsight.assistant",
     "Client": "hearsight.client",
+    "Hearsight": "hearsight.asgi",
     "HearsightAgent": "hearsight.agent.agent",
     "PayloadStore": "hearsight.config.payloads",
     "Server": "hearsight.streams.server",
@@ -41,6 +43,7 @@ _HOMES = {
 __all__ = [
     "Assistant",
     "Client",
+    "Hearsight",
     "HearsightAgent",
     "PayloadStore",
     "Server",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
 
 from hearsight.streams.live import NORMAL, POLICY, LiveSession
 from hearsight.streams.metrics import Metrics
@@ -22,6 +22,47 @@ BURST_S: Final = 10.0
 
 MAX_REASON_BYTES: Final = 123
 """RFC 6455: a control frame holds 125 bytes, two of them the close code."""
+
+
+class Socket(Protocol):
+    """What a connection needs of a WebSocket: as of `websockets`, or of another server."""
+
+    transport: Any
+    """Whose ``abort`` drops it."""
+
+    @property
+    def close_code(self) -> int | None:
+        """Why it was closed; None while it is open."""
+        ...
+
+    @property
+    def request(self) -> Request | None:
+        """Its opening handshake."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Messages, until it is closed."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """The next message.
+
+        Raises:
+            ConnectionClosed: There is none.
+        """
+        ...
+
+    async def send(self, message: str) -> None:
+        """Send a message.
+
+        Raises:
+            ConnectionClosed: Nobody is there any more.
+        """
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye."""
+        ...
 
 
 class _Ended(Exception):
@@ -52,7 +93,7 @@ class Connection:
 
     def __init__(
         self,
-        socket: ServerConnection,
+        socket: Socket,
         session: LiveSession,
         options: ServerOptions,
         metrics: Metrics,
@@ -152,7 +193,7 @@ class Connection:
         self._metrics.bytes_in.inc(len(message))
 
 
-async def close_socket(socket: ServerConnection, code: int, reason: str, timeout_s: float) -> None:
+async def close_socket(socket: Socket, code: int, reason: str, timeout_s: float) -> None:
     """Close a WebSocket, and drop it if the client does not take the close frame.
 
     Args:

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from hearsight.streams import http
 from hearsight.streams.admission import Gate, query_of
-from hearsight.streams.connection import Connection, close_socket
+from hearsight.streams.connection import Connection, Socket, close_socket
 from hearsight.streams.errors import HearsightError, InvalidEvent, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
 from hearsight.streams.live import GOING_AWAY, INTERNAL_ERROR, INVALID_DATA, POLICY
@@ -64,7 +64,9 @@ class Server:
         self._options = options
         self._clock = clock
         shown = page or Page.of_text(http.index_page("Hearsight", sorted(endpoints)))
-        self._gate = Gate(options, endpoints, self.readiness, self.sessions.__len__, self.metrics, shown)
+        self.gate: Final = Gate(
+            options, endpoints, self.readiness, self.sessions.__len__, self.metrics, shown
+        )
         self._handlers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._stopping_now = asyncio.Event()
@@ -87,7 +89,7 @@ class Server:
         """
         options = self._options
         async with websockets.serve(
-            self._handle,
+            self.handle,
             options.host,
             options.port,
             process_request=self._process_request,
@@ -106,37 +108,45 @@ class Server:
             self.started.set()
             try:
                 await self._stopping.wait()
-                await self.sessions.drain(self._stopping_now)
             finally:
-                await self.sessions.end_all()
-                if self._handlers:  # they still have something to say, within close_timeout_s
-                    await asyncio.wait(self._handlers)
+                await self.wind_down()
+
+    async def wind_down(self) -> None:
+        """Let the answers being given end if ``stop`` was called, and end all sessions in any case."""
+        try:
+            if self._stopping.is_set():
+                await self.sessions.drain(self._stopping_now)
+        finally:
+            await self.sessions.end_all()
+            if self._handlers:  # they still have something to say, within close_timeout_s
+                await asyncio.wait(self._handlers)
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         method = connection.method if isinstance(connection, HttpConnection) else "GET"
-        return self._gate.answer(method, request)
+        return self.gate.answer(method, request)
 
     def _select_subprotocol(
         self, connection: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        accepted = self._endpoint_of(connection).subprotocols
+        accepted = self.endpoint_of(connection.request).subprotocols
         return next((name for name in offered if name in accepted), None)
 
-    def _endpoint_of(self, connection: ServerConnection) -> Endpoint:
-        endpoint = self._gate.endpoint_of(connection.request) if connection.request is not None else None
+    def endpoint_of(self, request: Request | None) -> Endpoint:
+        """The protocol spoken where a connection leads that the gate has let pass."""
+        endpoint = self.gate.endpoint_of(request) if request is not None else None
         if endpoint is None:
             raise RuntimeError("the gate has let a connection pass that leads nowhere")
         return endpoint
 
-    async def _handle(self, socket: ServerConnection) -> None:
-        """Serve one WebSocket, from its opening handshake to its end."""
+    async def handle(self, socket: Socket) -> None:
+        """Serve one WebSocket, from the end of its opening handshake to its own."""
         handler = asyncio.create_task(self._serve_socket(socket))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
         await handler
 
-    async def _serve_socket(self, socket: ServerConnection) -> None:
-        endpoint = self._endpoint_of(socket)
+    async def _serve_socket(self, socket: Socket) -> None:
+        endpoint = self.endpoint_of(socket.request)
         options = self._options
         first: str | bytes | None = None
         try:
@@ -162,7 +172,7 @@ class Server:
         finally:
             self.sessions.release(session)
 
-    async def _opening(self, socket: ServerConnection) -> str | bytes | None:
+    async def _opening(self, socket: Socket) -> str | bytes | None:
         """A client's first message; None where it leaves without a word.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import wave
 from asyncio.subprocess import PIPE, STDOUT
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from live_server import LiveServer
+from openai import AsyncOpenAI
 
 ROOT = Path(__file__).parents[2]
 SPEECH = str(ROOT / "tests" / "data" / "speech" / "ten_of_clubs.wav")
@@ -37,8 +39,12 @@ def script(tmp_path):
     def write(*replies: dict, transcripts: list[str] | None = None) -> dict[str, str]:
         path = tmp_path / "script.json"
         path.write_text(json.dumps({"replies": replies, "transcripts": transcripts or []}))
-        memory = str(tmp_path / "memory.sqlite")
-        return {"engine.name": "scripted", "engine.script": str(path), "tools.memory_path": memory}
+        return {
+            "engine.name": "scripted",
+            "engine.script": str(path),
+            "tools.memory_path": str(tmp_path / "memory.sqlite"),
+            "conversations.store": "none",
+        }
 
     return write
 
@@ -76,3 +82,33 @@ async def test_the_assistant_asks_before_it_acts(script):
     places = [output.index(words) for words in told]
     assert places == sorted(places)
     assert "s of speech, completed]" in output
+
+
+async def test_the_web_application_has_the_assistant_inside(script, tmp_path):
+    settings = script({"to": "time", "say": "It is noon."})
+    variables = {f"HEARSIGHT_{key.upper().replace('.', '__')}": value for key, value in settings.items()}
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "uvicorn", "web_application:app",
+        "--port", "0", "--app-dir", str(ROOT / "examples"),
+        stdout=PIPE, stderr=STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(100):
+            assert program.stdout is not None
+            async for line in program.stdout:
+                if found := re.search(rb"running on (http://\S+)", line):
+                    break
+        client = AsyncOpenAI(base_url=f"{found[1].decode()}/assistant/v1", api_key="unused")
+        async with asyncio.timeout(30), client.realtime.connect(model="hearsight") as connection:
+            content = [{"type": "input_text", "text": "What time is it?"}]
+            await connection.conversation.item.create(
+                item={"type": "message", "role": "user", "content": content}
+            )
+            await connection.response.create()
+            async for event in connection:
+                if event.type == "response.done":
+                    break
+        assert event.response.output[0].content[0].transcript == "It is noon."
+    finally:
+        program.terminate()
+        await program.wait()
