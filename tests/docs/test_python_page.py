@@ -26,8 +26,12 @@ def blocks(language: str) -> list[str]:
 def script(folder: Path, *replies: dict[str, object]) -> dict[str, str]:
     path = folder / "script.json"
     path.write_text(json.dumps({"replies": replies}))
-    memory = str(folder / "memory.sqlite")
-    return {"engine.name": "scripted", "engine.script": str(path), "tools.memory_path": memory}
+    return {
+        "engine.name": "scripted",
+        "engine.script": str(path),
+        "tools.memory_path": str(folder / "memory.sqlite"),
+        "conversations.store": "none",
+    }
 
 
 async def run(program: str, **variables: str) -> str:
@@ -59,6 +63,11 @@ async def test_the_assistant_of_the_page(tmp_path):
     variables = {f"HEARSIGHT_{key.upper().replace('.', '__')}": value for key, value in settings.items()}
     program = blocks("python")[1].replace('engine="embedded"', "")
     assert "Shall I really delete the shopping list?" in await run(program, **variables)
+
+
+async def test_the_web_application_of_the_page():
+    program = f"{blocks('python')[2]}\nprint([route.path for route in app.routes])"
+    assert await run(program) == "['/assistant']\n"
 
 
 def test_the_script_of_the_page():
