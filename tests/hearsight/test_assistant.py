@@ -37,7 +37,9 @@ SPEECH = read_wav(Path(__file__).parents[1] / "data" / "speech" / "ten_of_clubs.
 
 @pytest.fixture
 def settings(tmp_path):
-    return load_settings(overrides={"tools.memory_path": tmp_path / "memory.sqlite"}).settings
+    return load_settings(
+        overrides={"tools.memory_path": tmp_path / "memory.sqlite", "conversations.store": "none"}
+    ).settings
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def here(tmp_path, script):
             "HEARSIGHT_ENGINE__NAME": "scripted",
             "HEARSIGHT_ENGINE__SCRIPT": str(script(*steps, **more)),
             "HEARSIGHT_TOOLS__MEMORY_PATH": str(tmp_path / "memory.sqlite"),
+            "HEARSIGHT_CONVERSATIONS__STORE": "none",
             "HEARSIGHT_TURN__SPECULATIVE": "false",  # a script goes on where a trial has left it
         }
 
