@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hearsight.agent.agent import HearsightAgent as HearsightAgent
     from hearsight.agent.graph import build_graph as build_graph
+    from hearsight.agent.message_graph import build_message_graph as build_message_graph
     from hearsight.asgi import Hearsight as Hearsight
     from hearsight.assistant import Assistant as Assistant
     from hearsight.client import Client as Client
@@ -36,6 +37,7 @@ _HOMES = {
     "SessionRuntime": "hearsight.streams.runtime",
     "Settings": "hearsight.config.settings",
     "build_graph": "hearsight.agent.graph",
+    "build_message_graph": "hearsight.agent.message_graph",
     "load_settings": "hearsight.config.settings",
     "open_service": "hearsight.compose",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "SessionRuntime",
     "Settings",
     "build_graph",
+    "build_message_graph",
     "load_settings",
     "open_service",
 ]

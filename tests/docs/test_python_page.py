@@ -70,6 +70,12 @@ async def test_the_web_application_of_the_page():
     assert await run(program) == "['/assistant']\n"
 
 
+async def test_the_graph_of_the_page(tmp_path):
+    settings = script(tmp_path, {"to": "time", "say": "It is noon."})
+    variables = {f"HEARSIGHT_{key.upper().replace('.', '__')}": value for key, value in settings.items()}
+    assert await run(blocks("python")[3], **variables) == "It is noon.\n"
+
+
 def test_the_script_of_the_page():
     (text,) = blocks("toml")
     script = Script.model_validate(tomllib.loads(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 import pytest
+from langgraph.graph.state import CompiledStateGraph
 from live_server import LiveServer
 from openai import AsyncOpenAI
 
@@ -112,3 +114,18 @@ async def test_the_web_application_has_the_assistant_inside(script, tmp_path):
     finally:
         program.terminate()
         await program.wait()
+
+
+async def test_the_graph_is_a_node_of_another_one(script):
+    settings = script({"to": "kettle", "say": "It is on the stove."})
+    variables = {f"HEARSIGHT_{key.upper().replace('.', '__')}": value for key, value in settings.items()}
+    output = await run("subgraph.py", "Where is the kettle?", **variables)
+    assert output == "Where is the kettle?\nIt is on the stove.\n(answered by hearsight)\n"
+
+
+def test_langgraphs_server_finds_the_graph():
+    named = json.loads((ROOT / "langgraph.json").read_text())["graphs"]["hearsight"]
+    module, _, attribute = named.partition(":")
+    graph = getattr(importlib.import_module(module), attribute)
+    assert isinstance(graph, CompiledStateGraph)
+    assert "messages" in graph.get_input_jsonschema()["properties"]
