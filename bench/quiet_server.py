@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import Any
 
 import structlog
 
@@ -65,6 +66,9 @@ class QuietAgentSession:
 
     def discard(self, generation: int) -> None: ...
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
     async def transcribe(self, item_id: str) -> tuple[str, float]:
         return "", 0.0
 
@@ -80,7 +84,7 @@ class QuietAgentSession:
 class QuietAgent:
     """One per process."""
 
-    def open(self, session_id: str, host: Host) -> QuietAgentSession:
+    def open(self, session_id: str, host: Host, state: Mapping[str, Any] | None = None) -> QuietAgentSession:
         return QuietAgentSession()
 
 
