@@ -42,6 +42,9 @@ LASTING = (
 CHANGING = (*LASTING, TextDelta)
 """What changes the conversation: the client is told after it has been kept."""
 
+PATIENCE_S = 5.0
+"""Time that writing a record may take; a disk that hangs is one that fails."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -56,6 +59,7 @@ class Keeping:
         keeper: Where it is kept.
         snapshot: Makes the record, at a moment that suits it; None while there is nothing worth keeping.
         revision: Of the record that the session goes on from.
+        patience_s: See `PATIENCE_S`.
     """
 
     def __init__(
@@ -64,7 +68,10 @@ class Keeping:
         keeper: Keeper,
         snapshot: Callable[[], Awaitable[Record | None]],
         revision: str = "",
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._session_id = session_id
         self._keeper = keeper
         self._snapshot = snapshot
@@ -103,9 +110,10 @@ class Keeping:
 
     async def _keep(self) -> None:
         try:
-            record = await self._snapshot()
-            if record is not None:
-                self._revision = await self._keeper.keep(self._session_id, record, self._revision)
+            async with asyncio.timeout(self._patience_s):
+                record = await self._snapshot()
+                if record is not None:
+                    self._revision = await self._keeper.keep(self._session_id, record, self._revision)
         # Whatever is wrong with the store, people go on talking; the log says it once and not at every word.
         except Exception as error:
             if not self._failing:

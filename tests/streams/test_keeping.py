@@ -138,6 +138,23 @@ async def test_a_store_that_fails_holds_nobody_up_and_is_told_once(keeping, keep
     assert kept(keeper) == [["one", "two", "three"]]
 
 
+async def test_a_disk_that_hangs_holds_nobody_up_for_long(keeper, said):
+    async def snapshot():
+        return Record({"said": list(said)}, {})
+
+    keeping = Keeping("sess_1", keeper, snapshot, patience_s=0.01)
+    keeper.gate.clear()
+    said.append("one")
+    keeping.changed()
+    await keeping.kept()
+    assert kept(keeper) == []
+    keeper.gate.set()
+    said.append("two")
+    keeping.changed()
+    await keeping.kept()
+    assert kept(keeper) == [["one", "two"]]
+
+
 async def test_closing_keeps_what_has_changed_and_leaves_no_task(keeping, keeper, said):
     before = asyncio.all_tasks()
     keeper.gate.clear()
