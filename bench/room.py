@@ -95,7 +95,9 @@ class Room:
     def _over(self, now_s: float, lasts_s: float, done: Callable[[Seen], bool]) -> bool:
         ends_s = [self._when(one) + one.ends_s for one in self._said]
         last_s = max(ends_s, default=now_s)
-        return now_s > last_s and (now_s > last_s + lasts_s or done(self.seen))
+        # What was understood is told when it is known, on a busy machine after the answer to it.
+        told = len(self.seen.heard) >= self.seen.committed
+        return now_s > last_s and (now_s > last_s + lasts_s or (done(self.seen) and told))
 
     def _when(self, one: Said) -> float:
         """The moment from which its times count; not yet, before its cue."""

@@ -177,7 +177,6 @@ async def test_nothing_that_was_told_is_lost_and_no_tool_runs_twice(tmp_path):
     assert begun <= kept.keys() | in_the_midst
     unknown = {call_id for call_id, result in kept.items() if result.content == UNKNOWN.format(name="mark")}
     untouched = {call_id for call_id, result in kept.items() if result.content == NOT_RUN.format(name="mark")}
-    assert unknown <= begun | untouched
     assert not untouched & begun
     assert begun - ended <= unknown | in_the_midst
     sys.stdout.write(

@@ -282,7 +282,9 @@ class TestBuiltIn:
 
     def test_what_may_run_speculatively_and_what_speaks_for_itself(self) -> None:
         specs = built_in_registry(ToolSettings()).specs()
-        assert {spec.name for spec in specs if spec.side_effects} == {"set_timer", "cancel_timer", "remember"}
+        changing = {"set_timer", "cancel_timer", "remember", "watch", "stop_watching"}
+        assert {spec.name for spec in specs if spec.side_effects} == changing
+        assert {spec.name for spec in specs if spec.idempotent} == {"set_timer", "remember"}
         assert {spec.name for spec in specs if not spec.return_direct} == {"look", "read_text", "recall"}
 
     def test_every_parameter_is_described(self) -> None:

@@ -19,6 +19,7 @@ from hearsight.config.local_devices import LocalSettings
 from hearsight.local_devices import Files, check_devices, make_devices
 from hearsight.streams.events import PlaybackPosition
 from hearsight.streams.local.feed import Heard, Played
+from hearsight.streams.local.portaudio import refresh
 from hearsight.streams.local.system import DeviceError
 from hearsight.wav import read_wav
 
@@ -50,6 +51,7 @@ def pulse(tmp_path_factory):
     while not (folder / "socket").exists():
         assert server.poll() is None and time.monotonic() < patience_s, "PulseAudio does not start"
         time.sleep(0.05)
+    refresh()  # PortAudio may have been started by an earlier test, and knows the devices of then
     yield server
     server.terminate()
     server.wait()

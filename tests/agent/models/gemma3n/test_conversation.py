@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -170,8 +171,8 @@ async def test_speech_that_goes_on_after_a_speculative_answer_is_heard_whole(eng
     conversation = engine.open("a")
     await conversation.prefill(request())
     conversation.hear("i", speech[:32_000])
-    async for _ in conversation.generate(request(HumanMessage([audio_block("i", 32_000)]))):
-        break
+    async with aclosing(conversation.generate(request(HumanMessage([audio_block("i", 32_000)])))) as guess:
+        await anext(guess)
     conversation.hear("i", speech[32_000:])
     await settle(conversation)
     ask = request(HumanMessage([audio_block("i", speech.size)]))
