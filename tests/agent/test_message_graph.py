@@ -189,7 +189,7 @@ class TestItems:
                 "not fetched",
             ),
             ({"type": "image", "base64": b64(b"no picture")}, InvalidPicture, "JPEG"),
-            ({"type": "image", "base64": b64(png()[:100])}, InvalidPicture, ""),
+            ({"type": "image", "base64": b64(png()[:100])}, InvalidPicture, "picture"),
             ({"type": "image", "url": "https://example.org/cat.jpg"}, InvalidEvent, "in base64"),
             ({"type": "image", "base64": "***"}, InvalidEvent, "not valid base64"),
             ({"type": "audio", "base64": b64(b"RIFF no more")}, InvalidAudio, "WAV"),
