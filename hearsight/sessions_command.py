@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -32,6 +32,9 @@ sessions_app = typer.Typer(
     no_args_is_help=True,
 )
 
+SHOWN_CHARS: Final = 13
+"""Of an id: enough to tell it from others, and too little to take up its session."""
+
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or how the id begins.")]
 
 
@@ -49,7 +52,7 @@ def list_sessions(config: ConfigOption = None, preset: PresetOption = None) -> N
         table.add_column("began with", overflow="ellipsis", no_wrap=True)
         for kept in found:
             when = kept.updated_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            table.add_row(kept.session_id, when, str(kept.turns), Text(kept.title))
+            table.add_row(kept.session_id[:SHOWN_CHARS], when, str(kept.turns), Text(kept.title))
         if found:
             console.print(table)
         console.print(f"{len(found)} kept.", highlight=False)

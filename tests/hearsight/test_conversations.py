@@ -233,7 +233,8 @@ class TestCommand:
 
     async def test_list(self, run, session_id):
         shown = (await asyncio.to_thread(run, "list")).output
-        assert session_id in shown and "Hello!" in shown and "1 kept." in shown
+        assert session_id[:13] in shown and session_id not in shown
+        assert "Hello!" in shown and "1 kept." in shown
 
     async def test_show(self, run, session_id):
         shown = (await asyncio.to_thread(run, "show", session_id[:12])).output
