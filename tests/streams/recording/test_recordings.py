@@ -113,20 +113,22 @@ def test_old_recordings_make_room_when_a_session_begins(tmp_path):
 
 
 def test_where_there_is_no_room_there_is_no_recording(tmp_path, monkeypatch):
-    began = threading.Event()
+    decided = threading.Semaphore(0)
     begin = Recordings._begin
 
     def begin_and_tell(self, folder, header):
-        files = begin(self, folder, header)
-        began.set()
-        return files
+        try:
+            return begin(self, folder, header)
+        finally:
+            decided.release()
 
     monkeypatch.setattr(Recordings, "_begin", begin_and_tell)
     recordings = Recordings(options(tmp_path, max_session_bytes=10_000_000, max_total_bytes=15_000_000))
     first = recordings.new_session("s1", SessionConfig(), SessionLimits(), FrameStore(8, 9), BEGAN_S)
-    assert began.wait(10)
+    assert decided.acquire(timeout=10)
     with structlog.testing.capture_logs() as logs:
         hold(recordings, session_id="s2")
+        assert decided.acquire(timeout=10), "there is no room while the first one may still grow"
         first.receive(Close(), BEGAN_S)
         recordings.close()
     assert len(find(tmp_path)) == 1
