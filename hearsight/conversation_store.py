@@ -116,6 +116,7 @@ async def _tidy(checkpoints: Checkpoints, age: timedelta) -> None:
         try:
             if count := await checkpoints.forget_older(datetime.now(UTC) - age):
                 _log.info("old conversations deleted", count=count)
+        # A store that is busy or away now is tried again in an hour; the log has the traceback.
         except Exception:
             _log.exception("old conversations could not be deleted")
         await asyncio.sleep(TIDY_EVERY_S)

@@ -123,7 +123,8 @@ class AsgiApp:
         elif scope["type"] == "websocket":
             await self._serve_socket(scope, request, receive, send)
         else:
-            raise NotImplementedError(f"ASGI's {scope['type']} is not served here")
+            # What ASGI asks of an application that a kind of connection means nothing to.
+            raise ValueError(f"no {scope['type']} is served here")
 
     async def aclose(self) -> None:
         """Let the answers being given end, then the sessions."""

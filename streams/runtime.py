@@ -410,6 +410,7 @@ class SessionRuntime:
         except HearsightError as error:
             log.warning("answer failed", session_id=self.session_id, code=error.code, reason=error.message)
             self._feed(AnswerFailed(request.generation, error.code, error.message))
+        # The boundary at which a bug of an agent ends the answer and not the session; the log has it.
         except Exception:
             log.exception("answer failed", session_id=self.session_id, generation=request.generation)
             self._feed(

@@ -7,7 +7,6 @@ line. A hole would make all that follows useless, for it could not be replayed.
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -210,8 +209,11 @@ class Recorder:
 
     def _break(self, reason: Reason, why: str) -> None:
         self._broken = reason
-        with contextlib.suppress(Exception):
+        try:
             self._failed(why)
+        # Whoever is told must not end the thread that still has to write the last line; the log has it.
+        except Exception:
+            log.exception("nobody could be told that a recording failed", reason=why)
 
 
 def _messages(entry: Entry) -> int:

@@ -203,6 +203,11 @@ async def test_models_that_are_missing_are_told_to_the_server(script, scripted, 
     assert "hearsight models pull" in told[0]["message"]
 
 
+async def test_what_is_neither_a_request_nor_a_socket_is_refused(hearsight):
+    with pytest.raises(ValueError, match="no telepathy is served here"):
+        await hearsight()({"type": "telepathy"}, None, None)
+
+
 class TestSocket:
     """What servers do that is rare."""
 

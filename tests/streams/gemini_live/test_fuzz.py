@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import json_values, mutated
 
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import (
@@ -99,46 +99,7 @@ MESSAGES: list[dict[str, Any]] = [
     },
 ]
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-    | st.sampled_from(["STRING", "TEXT", "audio/pcm;rate=8000", "sess_1.1", "AAAA"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container inside a value with every key of it."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    found = []
-    for key in keys:
-        found.append((value, key))
-        found += places(value[key])
-    return found
-
-
-@st.composite
-def mutated(draw: st.DrawFn, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    message = copy.deepcopy(draw(st.sampled_from(messages)))
-    for _ in range(draw(st.integers(1, 3))):
-        found = places(message)
-        if not found:
-            break
-        container, key = draw(st.sampled_from(found))
-        change = draw(st.sampled_from(["replace", "remove", "add"]))
-        if change == "replace":
-            container[key] = draw(json_values)
-        elif change == "remove":
-            del container[key]
-        elif isinstance(container, dict):
-            container[draw(st.text(max_size=6))] = draw(json_values)
-        else:
-            container.insert(key, draw(json_values))
-    return message
+JSON = json_values("STRING", "TEXT", "audio/pcm;rate=8000", "sess_1.1", "AAAA")
 
 
 def new_codec() -> GeminiLiveCodec:
@@ -167,13 +128,13 @@ def test_the_valid_messages_are_valid() -> None:
     assert read_opening(json.dumps(SETUP), SessionConfig()) is not None
 
 
-@given(st.text() | st.binary() | json_values.map(json.dumps))
+@given(st.text() | st.binary() | JSON.map(json.dumps))
 @settings(max_examples=300)
 def test_anything_is_read_or_refused(message: str | bytes) -> None:
     decode_or_refuse(new_codec(), message)
 
 
-@given(mutated(MESSAGES))
+@given(mutated(MESSAGES, JSON))
 @settings(max_examples=300)
 def test_a_damaged_message_is_read_or_refused_by_field(message: dict[str, Any]) -> None:
     answer = decode_or_refuse(new_codec(), json.dumps(message))
@@ -182,7 +143,7 @@ def test_a_damaged_message_is_read_or_refused_by_field(message: dict[str, Any]) 
         assert len(answer.message) < 1_500
 
 
-@given(mutated([SETUP]))
+@given(mutated([SETUP], JSON))
 @settings(max_examples=300)
 def test_a_damaged_setup_opens_a_session_or_is_refused(message: dict[str, Any]) -> None:
     text = json.dumps(message)
@@ -195,7 +156,7 @@ def test_a_damaged_setup_opens_a_session_or_is_refused(message: dict[str, Any]) 
     assert codec.decode(text), "what opens a session is a setup for its codec, too"
 
 
-@given(st.lists(mutated(MESSAGES), max_size=6))
+@given(st.lists(mutated(MESSAGES, JSON), max_size=6))
 @settings(max_examples=60)
 def test_a_refused_message_changes_nothing(messages: list[dict[str, Any]]) -> None:
     """Two codecs, of which one is spared what is refused, go on alike."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import json_values, mutated
 
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import ConfigureSession, SessionConfig, SessionConfigured
@@ -84,45 +84,7 @@ VALID: list[dict[str, Any]] = [
     },
 ]
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container inside a value with every key of it."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    found = []
-    for key in keys:
-        found.append((value, key))
-        found += places(value[key])
-    return found
-
-
-@st.composite
-def mutated(draw: st.DrawFn, events: list[dict[str, Any]] = VALID) -> dict[str, Any]:
-    event = copy.deepcopy(draw(st.sampled_from(events)))
-    for _ in range(draw(st.integers(1, 3))):
-        found = places(event)
-        if not found:
-            break
-        container, key = draw(st.sampled_from(found))
-        change = draw(st.sampled_from(["replace", "remove", "add"]))
-        if change == "replace":
-            container[key] = draw(json_values)
-        elif change == "remove":
-            del container[key]
-        elif isinstance(container, dict):
-            container[draw(st.text(max_size=6))] = draw(json_values)
-        else:
-            container.insert(key, draw(json_values))
-    return event
+JSON = json_values()
 
 
 def new_codec() -> OpenAIRealtimeCodec:
@@ -143,13 +105,13 @@ def test_the_valid_events_are_valid() -> None:
         assert codec.decode(json.dumps(event))
 
 
-@given(st.text() | st.binary() | json_values.map(json.dumps))
+@given(st.text() | st.binary() | JSON.map(json.dumps))
 @settings(max_examples=300, deadline=None)
 def test_anything_is_read_or_refused(message: str | bytes) -> None:
     decode_or_refuse(new_codec(), message)
 
 
-@given(mutated())
+@given(mutated(VALID, JSON))
 @settings(max_examples=500, deadline=None)
 def test_a_damaged_event_is_read_or_refused_by_field(event: dict[str, Any]) -> None:
     answer = decode_or_refuse(new_codec(), json.dumps(event))
@@ -158,7 +120,7 @@ def test_a_damaged_event_is_read_or_refused_by_field(event: dict[str, Any]) -> N
         assert len(answer.message) < 1_500
 
 
-@given(st.lists(mutated(VALID[-1:]), max_size=4))
+@given(st.lists(mutated(VALID[-1:], JSON), max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_the_session_shown_is_always_the_session_in_force(events: list[dict[str, Any]]) -> None:
     codec = new_codec()

@@ -7,6 +7,7 @@ import json
 import threading
 
 import pytest
+import structlog
 from recording_parts import BEGAN_S, conversation, entries, header, noise
 
 from hearsight.streams.camera.frames import FrameStore
@@ -306,6 +307,8 @@ def test_whoever_is_told_may_fail_too(tmp_path):
         raise RuntimeError("nobody listens")
 
     recorder = Recorder(lambda: RecordingFiles(tmp_path / "no" / "r", header(), PLENTY), fail)
-    recorder.start()
-    recorder.close()
-    assert recorder.join(10)
+    with structlog.testing.capture_logs() as logs:
+        recorder.start()
+        recorder.close()
+        assert recorder.join(10)
+    assert "nobody could be told that a recording failed" in [entry["event"] for entry in logs]
