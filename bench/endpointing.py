@@ -18,9 +18,9 @@ from report import Result, save, show
 from rich.console import Console
 from turn_ends import Hearing, Rule, Score, score, silence
 
-from hearsight.compose import runtime_options
 from hearsight.config.settings import Settings, load_settings
 from hearsight.models_command import open_store
+from hearsight.options import runtime_options
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.openai_realtime.session import open_session, to_config, update_session

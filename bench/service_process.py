@@ -15,9 +15,10 @@ from typing import Any
 import structlog
 from stages import Notes, TimedEndOfTurn, observe, observed, watch_for_suspension
 
-from hearsight.compose import Service, new_server, open_service, server_options
+from hearsight.compose import Service, new_server, open_service
 from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
+from hearsight.options import server_options
 from hearsight.streams.transport import Resumption
 
 

@@ -22,9 +22,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from hearsight.compose import Parts, Service, new_server, open_service, server_options
+from hearsight.compose import Parts, Service, new_server, open_service
 from hearsight.config.settings import Settings, load_settings
 from hearsight.models_command import open_store
+from hearsight.options import server_options
 from hearsight.streams.asgi import AsgiApp, Receive, Scope, Send
 from hearsight.streams.runtime import SessionRuntime
 from hearsight.streams.transport import Resumption

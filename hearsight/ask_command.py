@@ -83,8 +83,9 @@ def ask_command(
 
 async def _ask_here(settings: Settings, store: PayloadStore, question: Question, console: Console) -> Reply:
     """Ask over a socket all the same, so that what answers is what a server would."""
-    from hearsight.compose import open_service, server_options
+    from hearsight.compose import open_service
     from hearsight.listening import listening
+    from hearsight.options import server_options
 
     options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
     async with AsyncExitStack() as opened:

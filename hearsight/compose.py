@@ -7,38 +7,32 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
-from hearsight.agent.agent import AgentSettings, HearsightAgent
+from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.base import Engine
-from hearsight.agent.turn import AnswerLimits
 from hearsight.agent.voice.base import Voice
-from hearsight.config.conversation import WakeSettings
 from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
 from hearsight.conversation_store import open_conversations
 from hearsight.extras import require_engine, require_tools
+from hearsight.options import agent_settings, recording_options, runtime_options, wake_rules
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
-from hearsight.streams.camera.eye import CameraSettings
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import SessionConfig, TurnDetection
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.page import Page
-from hearsight.streams.recording.recordings import RecordingOptions, Recordings
+from hearsight.streams.recording.recordings import Recordings
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.server import Server
-from hearsight.streams.session.settings import SessionLimits, WakeRules
 from hearsight.streams.transport import Endpoint, Resumption, RuntimeFactory, ServerOptions
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
-from hearsight.tools.watch_book import WatchLimits
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -220,103 +214,3 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
     )
     endpoints = {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}
     return Server(options, endpoints, new_runtime, page=Page.load(PAGE))
-
-
-def agent_settings(settings: Settings) -> AgentSettings:
-    """What the agent goes by."""
-    assistant, context = settings.assistant, settings.context
-    return AgentSettings(
-        instructions=assistant.instructions,
-        context_limit=context.max_tokens,
-        reserve_tokens=context.reserve_tokens,
-        answer=AnswerLimits(
-            assistant.max_tool_rounds, assistant.max_output_tokens, settings.tools.filler_after_s
-        ),
-        watch=WatchLimits(
-            look_every_s=settings.watch.look_every_s,
-            max_looks=settings.watch.max_looks,
-            lasts_s=settings.watch.max_minutes * 60,
-            reports_per_minute=settings.watch.reports_per_minute,
-        ),
-    )
-
-
-def wake_rules(wake: WakeSettings) -> WakeRules | None:
-    """When a session listens; None: always."""
-    if not wake.phrases:
-        return None
-    return WakeRules(wake.phrases, wake.sleep_phrases, wake.sleep_after_s)
-
-
-def runtime_options(settings: Settings) -> RuntimeOptions:
-    """What a session starts with."""
-    turn, camera = settings.turn, settings.camera
-    return RuntimeOptions(
-        config=SessionConfig(
-            instructions=settings.assistant.instructions,
-            voice=settings.assistant.voice,
-            speed=settings.assistant.speed,
-            turn_detection=TurnDetection(
-                threshold=turn.vad_threshold,
-                prefix_padding_ms=turn.prefix_padding_ms,
-                short_silence_ms=turn.short_silence_ms,
-                long_silence_ms=turn.long_silence_ms,
-                endpoint_threshold=turn.endpoint_threshold,
-            ),
-        ),
-        limits=SessionLimits(
-            onset_ms=turn.onset_ms,
-            barge_in_ms=turn.barge_in_ms,
-            lead_ms=turn.lead_ms,
-            speculate_after_ms=turn.speculate_after_ms,
-            speculative=turn.speculative,
-            stall_ms=turn.stall_ms,
-            max_utterance_ms=round(settings.audio.max_utterance_s * 1000),
-            max_buffered_ms=round(settings.audio.max_buffered_s * 1000),
-            frames_per_turn=camera.frames_per_utterance,
-            wake=wake_rules(settings.wake),
-        ),
-        camera=CameraSettings(
-            max_pixels=camera.max_pixels,
-            max_frames_per_s=camera.max_frames_per_s,
-            change_threshold=camera.change_threshold,
-            duplicate_threshold=camera.duplicate_threshold,
-        ),
-        echo_guard=turn.echo_guard,
-        log_transcripts=settings.log.transcripts,
-    )
-
-
-def recording_options(settings: Settings) -> RecordingOptions:
-    """How sessions are recorded."""
-    recording = settings.recording
-    return RecordingOptions(
-        folder=recording.folder,
-        keeps=recording.keep,
-        max_session_bytes=recording.max_session_bytes,
-        max_total_bytes=recording.max_total_bytes,
-        max_age_s=recording.max_age_days * 24 * 3600,
-        program=f"hearsight {version('hearsight')}",
-        engine=settings.engine.name,
-    )
-
-
-def server_options(settings: Settings) -> ServerOptions:
-    """How the server listens."""
-    server = settings.server
-    return ServerOptions(
-        host=server.host,
-        port=server.port,
-        api_keys=tuple(key.get_secret_value() for key in server.api_keys),
-        allowed_origins=server.allowed_origins,
-        max_sessions=server.max_sessions,
-        max_message_bytes=server.max_message_bytes,
-        outbound_buffer_bytes=server.outbound_buffer_bytes,
-        events_per_s=server.events_per_s,
-        ping_interval_s=server.ping_interval_s,
-        ping_timeout_s=server.ping_timeout_s,
-        idle_timeout_s=server.idle_timeout_s,
-        drain_timeout_s=server.drain_timeout_s,
-        session_ttl_s=server.session_ttl_s,
-        replay_events=server.replay_events,
-    )

@@ -17,9 +17,9 @@ from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.script import Script
 from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.agent.voice.scripted import ScriptedVoice
-from hearsight.compose import agent_settings, runtime_options
 from hearsight.config.errors import RecordingError
 from hearsight.config.settings import Settings
+from hearsight.options import agent_settings, runtime_options
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.events import (

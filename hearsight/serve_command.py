@@ -51,8 +51,9 @@ def serve_command(
 
 async def _serve(settings: Settings, store: PayloadStore, console: Console) -> None:
     """Listen first and load then: a taken port is told at once, and whoever probes is told to wait."""
-    from hearsight.compose import Service, new_server, open_service, server_options
+    from hearsight.compose import Service, new_server, open_service
     from hearsight.listening import listening
+    from hearsight.options import server_options
     from hearsight.streams.server import serve
 
     started_s = time.perf_counter()

@@ -12,11 +12,12 @@ from package_shelf import Shelf, file, noise, parts, payload
 
 from hearsight.addresses import REALTIME_PATH, service_url
 from hearsight.certificates import find_certificate, server_context
-from hearsight.compose import open_service, server_options
+from hearsight.compose import open_service
 from hearsight.config import payloads
 from hearsight.config.settings import load_settings
 from hearsight.listening import listening
 from hearsight.models_command import open_store
+from hearsight.options import server_options
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from gemini_user import connected
 from google.genai import types
 
 from hearsight.certificates import find_certificate, server_context
-from hearsight.compose import server_options
+from hearsight.options import server_options
 
 pytestmark = pytest.mark.models
 

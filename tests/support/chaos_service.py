@@ -23,11 +23,12 @@ from hearsight.agent.messages import blocks
 from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd
 from hearsight.agent.models.scripted import ScriptedConversation, ScriptedEngine, python_call, split_tokens
 from hearsight.agent.voice.scripted import ScriptedVoice
-from hearsight.compose import Service, runtime_options, server_options
+from hearsight.compose import Service
 from hearsight.config.settings import load_settings
 from hearsight.conversation_store import open_conversations
 from hearsight.logs import configure_logging
 from hearsight.models_command import open_store
+from hearsight.options import runtime_options, server_options
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.runtime import Perception
 from hearsight.tools.context import Context

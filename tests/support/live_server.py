@@ -11,9 +11,10 @@ from typing import Any
 
 from hearsight.addresses import REALTIME_PATH, service_url
 from hearsight.certificates import find_certificate, server_context
-from hearsight.compose import Service, open_service, server_options
+from hearsight.compose import Service, open_service
 from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
+from hearsight.options import server_options
 from hearsight.streams.server import Server
 
 

@@ -22,8 +22,8 @@ from hearsight.agent.agent import HearsightAgent
 from hearsight.agent.models.script import Script, Step
 from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.agent.voice.scripted import ScriptedVoice
-from hearsight.compose import agent_settings, runtime_options
 from hearsight.config.settings import Settings, load_settings
+from hearsight.options import agent_settings, runtime_options
 from hearsight.recordings_command import export_to
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.events import Samples
