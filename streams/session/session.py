@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hearsight.streams.camera.frames import FrameStore
@@ -53,7 +52,6 @@ from hearsight.streams.events import (
     FrameDropped,
     IdleTimedOut,
     Input,
-    Item,
     ItemAdded,
     ItemDone,
     KeepHeard,
@@ -80,13 +78,9 @@ from hearsight.streams.session.items import Items
 from hearsight.streams.session.listening import Listening, Utterance
 from hearsight.streams.session.outbox import Outbox
 from hearsight.streams.session.settings import SessionLimits
-from hearsight.streams.session.state import SessionState
+from hearsight.streams.session.state import SessionState, stopped
 from hearsight.streams.session.turns import Signal
 from hearsight.streams.session.wake import Wake
-
-RESTARTED = "The service was restarted while it gave this answer."
-RESTARTED_CODE = "server_restarted"
-INTERRUPTED_CALL = "The service was restarted while this tool ran."
 
 CHECK_IN = CreateResponse(
     instructions="The user has been silent for a while. Check in with one short, friendly sentence."
@@ -224,7 +218,7 @@ class Session:
             state: As the other process left it.
             show: Tell the client of the items, which it does not know.
         """
-        items = [_stopped(item) for item in state.items]
+        items = [stopped(item) for item in state.items]
         self._conversation.restore(items, state.answered_calls)
         unfinished = [item for item in state.items if item.status == "in_progress"]
         for item, was in zip(items, state.items, strict=True):
@@ -237,7 +231,7 @@ class Session:
         self._out.ask(*(KeepHeard(item.id, item.text) for item in messages))
         self._answering.owed = state.owed
         if state.response is not None:
-            self._out.send(state.response.failed(RESTARTED_CODE, RESTARTED))
+            self._out.send(state.response.failed())
             self._answering.owed |= self._answers_turns and not any(item.text for item in messages)
 
     # --- perception --------------------------------------------------------------------------------------
@@ -548,12 +542,3 @@ class Session:
         AnswerFinished: _on_agent,
         AnswerFailed: _on_agent,
     }
-
-
-def _stopped(item: Item) -> Item:
-    """An item as it stands once whoever was at it is gone."""
-    if item.status != "in_progress":
-        return item
-    if item.kind == "server_call":
-        return replace(item, status="incomplete", error=INTERRUPTED_CALL)
-    return replace(item, status="incomplete")

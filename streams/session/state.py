@@ -17,6 +17,10 @@ from hearsight.streams.events import (
     ToolCall,
 )
 
+RESTARTED = "The service was restarted while it gave this answer."
+RESTARTED_CODE = "server_restarted"
+INTERRUPTED_CALL = "The service was restarted while this tool ran."
+
 
 @dataclass(frozen=True, slots=True)
 class OpenResponse:
@@ -27,14 +31,14 @@ class OpenResponse:
     metadata: dict[str, str] | None = None
     max_output_tokens: int | None = None
 
-    def failed(self, code: str, message: str) -> ResponseEnded:
+    def failed(self) -> ResponseEnded:
         """Its end, when whoever gave it is gone."""
         return ResponseEnded(
             self.response_id,
             self.modality,
             "failed",
-            code,
-            message,
+            RESTARTED_CODE,
+            RESTARTED,
             metadata=self.metadata,
             max_output_tokens=self.max_output_tokens,
         )
@@ -79,6 +83,15 @@ class SessionState:
             bool(data["owed"]),
             None if response is None else OpenResponse(**response),
         )
+
+
+def stopped(item: Item) -> Item:
+    """An item as it stands once whoever was at it is gone."""
+    if item.status != "in_progress":
+        return item
+    if item.kind == "server_call":
+        return replace(item, status="incomplete", error=INTERRUPTED_CALL)
+    return replace(item, status="incomplete")
 
 
 def _show(item: Item) -> dict[str, Any]:

@@ -32,9 +32,9 @@ from hearsight.streams.events import (
     ToolCall,
     WordTiming,
 )
-from hearsight.streams.session.session import INTERRUPTED_CALL, Session
+from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
-from hearsight.streams.session.state import OpenResponse, SessionState
+from hearsight.streams.session.state import INTERRUPTED_CALL, OpenResponse, SessionState
 
 SECOND = 24_000
 
