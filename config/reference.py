@@ -26,8 +26,8 @@ KINDS: Final = {
 INTRODUCTION: Final = """\
 # Settings
 
-Written from the settings of this version; `hearsight config` shows those in force on your machine, and where each comes
-from. A value is taken from the last of these that gives one:
+Written from the settings of this version; `hearsight config` shows those in force on your machine, and where
+each comes from. A value is taken from the last of these that gives one:
 
 1. the default;
 2. a preset: `--preset NAME` or `HEARSIGHT_PRESET`, which is one of {presets};
@@ -35,8 +35,8 @@ from. A value is taken from the last of these that gives one:
 4. a variable, such as `HEARSIGHT_SERVER__PORT=9000`; of a list, a JSON array or names separated by commas;
 5. a flag of the command.
 
-`server.port` is `port` in the table `[server]` of the file. A key or variable that does not exist is an error, and so is
-a value that is not allowed; the message names what was probably meant.
+`server.port` is `port` in the table `[server]` of the file. A key or variable that does not exist is an error,
+and so is a value that is not allowed; the message names what was probably meant.
 """
 
 
@@ -117,7 +117,9 @@ def _kind(schema: Mapping[str, Any], field: FieldInfo) -> str:
         schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
-        return f"one of {', '.join(f'`{value}`' for value in values)}" if len(values) > 1 else f"`{values[0]}`"
+        return (
+            f"one of {', '.join(f'`{value}`' for value in values)}" if len(values) > 1 else f"`{values[0]}`"
+        )
     if schema.get("type") == "array":
         return f"list: {_kind(schema['items'], field)}"
     if schema.get("format") == "password" or SecretStr.__name__ in str(field.annotation):

@@ -1,4 +1,4 @@
-"""Settings of traces: where the story of every turn is sent, for whoever wants to know where its time went."""
+"""Settings of traces: where the story of every turn is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ PATH = "/v1/traces"
 def _whole(url: str) -> str:
     """The address with the path that receivers have by convention, where it has none."""
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
-        raise ValueError("must be an address that begins with http:// or https://, such as http://127.0.0.1:4318")
+        raise ValueError(
+            "must be an address that begins with http:// or https://, such as http://127.0.0.1:4318"
+        )
     return url.rstrip("/") + PATH if urlsplit(url).path in ("", "/") else url
 
 
@@ -25,12 +27,13 @@ class TraceSettings(Section):
 
     endpoint: Annotated[str, AfterValidator(_whole)] | None = Field(
         None,
-        description="Address of a receiver of OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is "
-        "added where it has no path. Unset: `OTEL_EXPORTER_OTLP_ENDPOINT` and the like; without them, no traces.",
+        description="Address of a receiver of OTLP over HTTP, such as `http://127.0.0.1:4318`; "
+        "`/v1/traces` is added where it has no path. Unset: `OTEL_EXPORTER_OTLP_ENDPOINT` and the like; without them, none.",
     )
     sample: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Share of the turns that are traced, from 0 to 1; unset: `OTEL_TRACES_SAMPLER`, else all.",
+        description="Share of the turns that are traced, from 0 to 1. Unset: `OTEL_TRACES_SAMPLER`, else "
+        "all.",
     )

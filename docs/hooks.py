@@ -1,7 +1,8 @@
-"""What mkdocs does beside rendering the pages: the pages that are written from something else, and the links.
+"""What mkdocs does beside rendering the pages: those that are written from something else, and the links.
 
-The pages are read on GitHub as well, where a link may lead to any file of the repository. On the site, links between
-pages stay; others lead to where the source is shown (``repo_url``), or become plain text where that is unknown.
+The pages are read on GitHub as well, where a link may lead to any file of the repository. On the site, links
+between pages stay; others lead to where the source is shown (``repo_url``), or become plain text where that is
+unknown.
 """
 
 from __future__ import annotations
@@ -43,8 +44,12 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 def decisions() -> str:
     """A list of the decisions."""
     found = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
-    lines = [f"- [{path.read_text().partition(chr(10))[0].removeprefix('# ')}]({path.name})" for path in found]
-    return "\n".join(["# Decisions", "", "Why things are as they are, and what was tried and dropped.", "", *lines, ""])
+    lines = [
+        f"- [{path.read_text().partition(chr(10))[0].removeprefix('# ')}]({path.name})" for path in found
+    ]
+    return "\n".join(
+        ["# Decisions", "", "Why things are as they are, and what was tried and dropped.", "", *lines, ""]
+    )
 
 
 def with_links(markdown: str, at: str, pages: set[str], repo_url: str) -> str:
@@ -71,6 +76,9 @@ def with_links(markdown: str, at: str, pages: set[str], repo_url: str) -> str:
 
     parts = CODE.split(markdown)
     fenced = [part if part.startswith("```") else None for part in parts]
-    text = "".join(part if whole is None else f"\0{number}\0" for number, (part, whole) in enumerate(zip(parts, fenced, strict=True)))
+    text = "".join(
+        part if whole is None else f"\0{number}\0"
+        for number, (part, whole) in enumerate(zip(parts, fenced, strict=True))
+    )
     text = LINK.sub(lead, text)
     return re.sub(r"\0(\d+)\0", lambda kept: parts[int(kept[1])], text)

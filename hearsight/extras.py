@@ -103,7 +103,9 @@ def traces_wanted(settings: Settings, environment: Mapping[str, str]) -> bool:
         return False
     if not (missing := missing_from(TRACES)):
         return True
-    needs = f"packages that are not installed ({', '.join(missing)}): run `pip install 'hearsight[{TRACES}]'`."
+    needs = (
+        f"packages that are not installed ({', '.join(missing)}): run `pip install 'hearsight[{TRACES}]'`."
+    )
     if settings.traces.endpoint is not None:
         raise StartupError(f"Traces (traces.endpoint) need {needs}")
     # It may have been set for other programs of this machine, so it is no reason not to start.

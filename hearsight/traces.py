@@ -58,5 +58,7 @@ def _say_goodbye(provider: TracerProvider) -> None:
 def _about_us(environment: Mapping[str, str]) -> dict[str, str]:
     """What spans say of the service, besides what OpenTelemetry's variables say."""
     about = {"service.version": version("hearsight")}
-    named = "OTEL_SERVICE_NAME" in environment or SERVICE_NAME in environment.get(OTEL_RESOURCE_ATTRIBUTES, "")
+    named = "OTEL_SERVICE_NAME" in environment or SERVICE_NAME in environment.get(
+        OTEL_RESOURCE_ATTRIBUTES, ""
+    )
     return about if named else {**about, SERVICE_NAME: "hearsight"}

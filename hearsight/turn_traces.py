@@ -1,8 +1,8 @@
 """Turns as OpenTelemetry traces: a span for each turn, with one below it for each of its stages.
 
-A turn's span begins when the user falls silent, which is known only afterwards: its start, and the stages that
-came before anybody knew that there would be an answer, are dated back. An answer that was begun on trial and
-thrown away has a trace of its own, whose outcome is ``discarded``.
+A turn's span begins when the user falls silent, which is known only afterwards: its start, and the stages before
+anybody knew that there would be an answer, are dated back. An answer that was begun on trial and thrown away has
+a trace of its own, whose outcome is ``discarded``.
 
 What was said stands in no span: names, numbers and times do.
 """
@@ -197,7 +197,7 @@ class TurnTraces(Observer):
     # --- their stages -------------------------------------------------------------------------------------
 
     def begin(self, stage: Stage) -> None:
-        """A stage of an answer is a span below whatever goes on in its task; others have to wait for a turn."""
+        """Begin its span below whatever goes on in its task; what is of no answer has to wait for one."""
         began = self._stages[stage] = _Began(self._now_ns())
         if stage.scope is not None and stage.scope.response_id in self._turns:
             began.span = self._tracer.start_span(_name(stage), start_time=began.at_ns)

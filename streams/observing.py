@@ -2,8 +2,8 @@
 
 A *stage* is a piece of work with a beginning and an end: asking the end-of-turn model, writing down what was
 said, a node of the graph, a call of a tool, a clause of the voice. Whoever does it writes
-``with stage("tool", tool=name):`` and need not know who watches, nor for which session it works: both come with
-the task, in a context variable that the session's runtime sets. Where nobody watches, nothing is told.
+``with stage("tool", tool=name):`` and need not know who watches, nor for which session it works: both come
+with the task, in a context variable that the session's runtime sets. Where nobody watches, nothing is told.
 """
 
 from __future__ import annotations

@@ -161,7 +161,9 @@ class TurnClock(Observer):
         elif stage.name == "generate" and stage.outcome == "ok":
             unread = int(stage.facts["prompt_tokens"]) - int(stage.facts["cached_tokens"])
             self._metrics.prefill_backlog.observe(max(0, unread))
-        _log.debug("stage ended", stage=stage.name, seconds=round(seconds, 4), outcome=stage.outcome, **stage.facts)
+        _log.debug(
+            "stage ended", stage=stage.name, seconds=round(seconds, 4), outcome=stage.outcome, **stage.facts
+        )
 
 
 def _latencies(turn: _Turn | None) -> dict[str, float]:

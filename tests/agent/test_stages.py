@@ -1,4 +1,4 @@
-"""An answer tells of its stages, whoever watches: the nodes of the graph, the model, the tools and the voice."""
+"""An answer tells of its stages: the nodes of the graph, the model, the tools and the voice."""
 
 from __future__ import annotations
 
@@ -125,7 +125,13 @@ async def test_a_model_that_fails_fails_its_stages_from_the_inside_out(drive, st
 
 
 async def test_no_stage_holds_what_was_said(drive, stages):
-    script = Script(steps=(WEATHER, Step(say="It rains cats."),), transcripts=("How is the weather in Oslo?",))
+    script = Script(
+        steps=(
+            WEATHER,
+            Step(say="It rains cats."),
+        ),
+        transcripts=("How is the weather in Oslo?",),
+    )
     await drive(script=script, hear=16_000)
     facts = repr([stage.facts for stage in stages.ended])
     for word in ("Oslo", "cats", "How is"):

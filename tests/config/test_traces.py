@@ -26,7 +26,9 @@ def test_the_path_that_receivers_have_by_convention_need_not_be_given(monkeypatc
     assert load_settings().settings.traces.endpoint == endpoint
 
 
-@pytest.mark.parametrize("given", ["localhost:4318", "grpc://127.0.0.1:4317", "http://", "http:// x", "http:///p"])
+@pytest.mark.parametrize(
+    "given", ["localhost:4318", "grpc://127.0.0.1:4317", "http://", "http:// x", "http:///p"]
+)
 def test_what_is_no_address_is_refused_with_an_example(given):
     with pytest.raises(ConfigError, match=r"traces.endpoint.*such as http://127.0.0.1:4318"):
         load_settings(overrides={"traces.endpoint": given})

@@ -26,7 +26,12 @@ SCRAPING = DEPLOY / "prometheus" / "prometheus.yml"
 GIVEN_BY_PROMETHEUS = {"up"}
 ONLY_ON_A_GPU = {"hearsight_gpu_memory_bytes"}
 ADDED_BY_PROMETHEUS = {"instance", "job", "le"}
-SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
+SUFFIXES = {
+    "counter": ["_total"],
+    "gauge": [""],
+    "histogram": ["_bucket", "_sum", "_count"],
+    "info": ["_info"],
+}
 GPU_LABELS = {"device", "kind"}
 
 

@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds without a warning, and its links lead somewhere, as they do on GitHub."""
+"""The documentation as a site: it builds without a warning, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -104,7 +104,13 @@ def test_where_the_source_can_be_seen_links_lead_to_it(tmp_path):
     assert "https://git.example/hearsight/blob/main/examples/client.py" in targets
 
 
-PAGES = {"docs/index.md", "docs/page.md", "docs/decisions/index.md", "docs/decisions/0001-x.md", "docs/images/a.svg"}
+PAGES = {
+    "docs/index.md",
+    "docs/page.md",
+    "docs/decisions/index.md",
+    "docs/decisions/0001-x.md",
+    "docs/images/a.svg",
+}
 
 
 @pytest.mark.parametrize(
@@ -128,5 +134,7 @@ def test_links_are_as_the_site_needs_them(at, text, expected):
 
 
 def test_links_out_of_the_documentation_lead_to_the_source_where_it_can_be_seen():
-    led = hooks.with_links("[client](../examples/client.py)", "docs/python.md", PAGES, "https://git.example/h/")
+    led = hooks.with_links(
+        "[client](../examples/client.py)", "docs/python.md", PAGES, "https://git.example/h/"
+    )
     assert led == "[client](https://git.example/h/blob/main/examples/client.py)"

@@ -177,7 +177,8 @@ def test_without_a_receiver_opentelemetry_is_not_even_imported(script, tmp_path)
         "        await runtime.close('over'); await runtime.run()\n"
         "asyncio.run(main())\n"
         "sys.exit(', '.join(name for name in sys.modules if name.startswith('opentelemetry.sdk')\n"
-        "    or name.startswith('opentelemetry.exporter') or name.startswith('hearsight.t') and 'trace' in name))"
+        "    or name.startswith('opentelemetry.exporter') or name in ('hearsight.traces',\n"
+        "    'hearsight.turn_traces')))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -18,7 +18,7 @@ async def test_what_holds_up_the_loop_is_noticed():
             noticed.set()
 
     with watched_loop(note, every_s=0.001):
-        time.sleep(0.05)  # noqa: ASYNC251: holding up the loop is the point
+        time.sleep(0.05)  # noqa: ASYNC251 - to hold up the loop is the point
         await asyncio.wait_for(noticed.wait(), 5)
     assert max(lags) >= 0.04
     assert min(lags) >= 0

@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP on this machine, as a collector is: it decodes what it is sent, and keeps it."""
+"""A receiver of OTLP over HTTP on this machine, as a collector is: it decodes and keeps what it is sent."""
 
 from __future__ import annotations
 
