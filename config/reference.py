@@ -35,8 +35,8 @@ each comes from. A value is taken from the last of these that gives one:
 4. a variable, such as `HEARSIGHT_SERVER__PORT=9000`; of a list, a JSON array or names separated by commas;
 5. a flag of the command.
 
-`server.port` is `port` in the table `[server]` of the file. A key or variable that does not exist is an error,
-and so is a value that is not allowed; the message names what was probably meant.
+`server.port` is `port` in the table `[server]` of the file. A key or variable that does not exist is an
+error, and so is a value that is not allowed; the message names what was probably meant.
 """
 
 

@@ -27,8 +27,9 @@ class TraceSettings(Section):
 
     endpoint: Annotated[str, AfterValidator(_whole)] | None = Field(
         None,
-        description="Address of a receiver of OTLP over HTTP, such as `http://127.0.0.1:4318`; "
-        "`/v1/traces` is added where it has no path. Unset: `OTEL_EXPORTER_OTLP_ENDPOINT` and the like; without them, none.",
+        description="Address of a receiver of OTLP over HTTP, such as `http://127.0.0.1:4318`; the path "
+        "`/v1/traces` is added where there is none. Unset: `OTEL_EXPORTER_OTLP_ENDPOINT` and the like; "
+        "without them, no traces are sent.",
     )
     sample: float | None = Field(
         None,

@@ -1,8 +1,8 @@
 """What mkdocs does beside rendering the pages: those that are written from something else, and the links.
 
 The pages are read on GitHub as well, where a link may lead to any file of the repository. On the site, links
-between pages stay; others lead to where the source is shown (``repo_url``), or become plain text where that is
-unknown.
+between pages stay; others lead to where the source is shown (``repo_url``), or become plain text where that
+is unknown.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from importlib.metadata import version
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import OTEL_RESOURCE_ATTRIBUTES, SERVICE_NAME, Resource
+from opentelemetry.sdk.environment_variables import OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
@@ -58,7 +59,5 @@ def _say_goodbye(provider: TracerProvider) -> None:
 def _about_us(environment: Mapping[str, str]) -> dict[str, str]:
     """What spans say of the service, besides what OpenTelemetry's variables say."""
     about = {"service.version": version("hearsight")}
-    named = "OTEL_SERVICE_NAME" in environment or SERVICE_NAME in environment.get(
-        OTEL_RESOURCE_ATTRIBUTES, ""
-    )
+    named = OTEL_SERVICE_NAME in environment or SERVICE_NAME in environment.get(OTEL_RESOURCE_ATTRIBUTES, "")
     return about if named else {**about, SERVICE_NAME: "hearsight"}

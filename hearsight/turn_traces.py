@@ -1,8 +1,8 @@
 """Turns as OpenTelemetry traces: a span for each turn, with one below it for each of its stages.
 
-A turn's span begins when the user falls silent, which is known only afterwards: its start, and the stages before
-anybody knew that there would be an answer, are dated back. An answer that was begun on trial and thrown away has
-a trace of its own, whose outcome is ``discarded``.
+A turn's span begins when the user falls silent, which is known only afterwards: its start, and the stages
+before anybody knew that there would be an answer, are dated back. An answer that was begun on trial and
+thrown away has a trace of its own, whose outcome is ``discarded``.
 
 What was said stands in no span: names, numbers and times do.
 """
