@@ -161,7 +161,15 @@ def test_grafana_is_told_of_the_datasource_and_the_dashboards():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
-@pytest.mark.parametrize("command", [["config", str(SCRAPING)], ["rules", "--lint-fatal", str(ALERTS)]])
-def test_prometheus_itself_takes_the_files(command):
-    result = subprocess.run(["promtool", "check", *command], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "config", str(SCRAPING)],
+        ["check", "rules", "--lint-fatal", str(ALERTS)],
+        ["test", "rules", str(Path(__file__).parent / "alerts_test.yml")],
+    ],
+    ids=["config", "rules", "when they go off"],
+)
+def test_prometheus_itself_takes_the_files(arguments):
+    result = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

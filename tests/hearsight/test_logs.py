@@ -37,7 +37,7 @@ def test_json_is_one_object_a_line(capsys):
 
 
 def test_lines_bear_the_ids_of_the_session_and_answer_that_they_were_written_for(capsys):
-    """Whoever writes them: a tool, an engine in a thread of its own, a library that knows nothing of either."""
+    """Whoever writes them: a tool, an engine in a thread of its own, a library that knows of neither."""
     log, _ = configured(capsys, format="json")
     with within(Scope("sess_0123456789abcdef", Observers()).of_response("resp_7")):
         log.info("tool failed", tool="weather")
