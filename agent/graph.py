@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -18,7 +17,14 @@ from hearsight.agent.turn import State, Turn
 from hearsight.streams.observing import stage
 
 Graph: TypeAlias = CompiledStateGraph[State, Turn, State, State]
-Node: TypeAlias = Callable[[State, Runtime[Turn]], Awaitable[State]]
+
+
+class Node(Protocol):
+    """A node of the graph."""
+
+    async def __call__(self, state: State, runtime: Runtime[Turn]) -> State:
+        """Run it."""
+        ...
 
 
 def build_graph() -> Graph:

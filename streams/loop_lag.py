@@ -10,6 +10,28 @@ from typing import Final
 EVERY_S: Final = 0.25
 
 
+class _Watch:
+    """Measures until it is stopped."""
+
+    def __init__(self, note: Callable[[float], None], every_s: float) -> None:
+        self._note = note
+        self._every_s = every_s
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._wait()
+
+    def _wait(self) -> asyncio.TimerHandle:
+        due_s = self._loop.time() + self._every_s
+        return self._loop.call_at(due_s, self._measure, due_s)
+
+    def _measure(self, due_s: float) -> None:
+        self._note(max(0.0, self._loop.time() - due_s))
+        self._timer = self._wait()
+
+    def stop(self) -> None:
+        """Measure no more."""
+        self._timer.cancel()
+
+
 @contextmanager
 def watched_loop(note: Callable[[float], None], every_s: float = EVERY_S) -> Iterator[None]:
     """Measure the running loop while the block runs.
@@ -18,17 +40,8 @@ def watched_loop(note: Callable[[float], None], every_s: float = EVERY_S) -> Ite
         note: Is given by how many seconds the loop was late.
         every_s: Seconds between two measurements.
     """
-    loop = asyncio.get_running_loop()
-
-    def measure(due_s: float) -> None:
-        nonlocal timer
-        now_s = loop.time()
-        note(max(0.0, now_s - due_s))
-        timer = loop.call_at(now_s + every_s, measure, now_s + every_s)
-
-    due_s = loop.time() + every_s
-    timer = loop.call_at(due_s, measure, due_s)
+    watch = _Watch(note, every_s)
     try:
         yield
     finally:
-        timer.cancel()
+        watch.stop()

@@ -9,7 +9,7 @@ with the task, in a context variable that the session's runtime sets. Where nobo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -202,7 +202,7 @@ def stage(name: str, **facts: Fact) -> Stage:
     return Stage(name, _SCOPE.get(), facts)
 
 
-def add_ids(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Put the ids of whatever the task works for into a line of the log; a structlog processor."""
     scope = _SCOPE.get()
     if scope is not None:
