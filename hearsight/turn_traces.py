@@ -41,6 +41,8 @@ from hearsight.streams.session.settings import SessionLimits
 
 MAX_LOOSE: Final = 32
 """Stages kept for the turn that they may turn out to belong to; the oldest go."""
+BESIDE: Final = frozenset({"voice"})
+"""Stages that go on beside the nodes of the graph, in whichever of them they were started."""
 NS_PER_MS: Final = 1_000_000
 LULL_MS: Final = SessionLimits().lull_ms
 """Silence that a session has already heard when it says that the user has fallen silent."""
@@ -52,6 +54,7 @@ class _Turn:
     context: Context
     began_ns: int
     generation: int
+    spoken: bool
     written: bool = False
     heard: bool = False
 
@@ -125,7 +128,7 @@ class TurnTraces(Observer):
         """Take note of the moments that a client notices."""
         match output:
             case SpeechStopped():
-                self._end_of_turn(output.silence_ms)
+                self._end_of_turn()
             case TextDelta() if (turn := self._turns.get(output.response_id)) and not turn.written:
                 turn.written = True
                 self._reached(turn, "ttft_s")
@@ -160,19 +163,18 @@ class TurnTraces(Observer):
                 "hearsight.speculative": request.speculative,
             },
         )
-        turn = _Turn(span, set_span_in_context(span, Context()), began_ns, request.generation)
+        turn = _Turn(span, set_span_in_context(span, Context()), began_ns, request.generation, spoken)
         self._turns[request.response_id] = turn
         while self._loose:
             loose = self._loose.popleft()
             if loose.began_ns >= began_ns:
                 self._past(turn, loose.stage.name, loose.began_ns, loose.ended_ns, loose.stage)
 
-    def _end_of_turn(self, silence_ms: int) -> None:
-        """The silence that has ended the turn; the answer may have been begun already."""
-        now_ns = self._now_ns()
+    def _end_of_turn(self) -> None:
+        """There was silence enough to end the turn; its answer may have been begun already."""
         turn = self._newest()
-        if turn is not None and self._silent_ns is not None:
-            self._past(turn, "endpointing", now_ns - silence_ms * NS_PER_MS, now_ns)
+        if turn is not None and turn.spoken:
+            self._past(turn, "endpointing", turn.began_ns, self._now_ns())
         self._silent_ns = None
 
     def _end_turn(self, turn: _Turn, outcome: str, reason: str | None = None) -> None:
@@ -199,8 +201,10 @@ class TurnTraces(Observer):
     def begin(self, stage: Stage) -> None:
         """Begin its span below whatever goes on in its task; what is of no answer has to wait for one."""
         began = self._stages[stage] = _Began(self._now_ns())
-        if stage.scope is not None and stage.scope.response_id in self._turns:
-            began.span = self._tracer.start_span(_name(stage), start_time=began.at_ns)
+        turn = self._turns.get(stage.scope.response_id or "") if stage.scope is not None else None
+        if turn is not None:
+            above = turn.context if stage.name in BESIDE else None
+            began.span = self._tracer.start_span(_name(stage), above, start_time=began.at_ns)
             began.token = otel.attach(set_span_in_context(began.span))
 
     def end(self, stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,10 +14,14 @@ from prometheus_client import (
     generate_latest,
 )
 
-LATENCY_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+from hearsight.streams.events import Status
+
+LATENCY_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 STAGE_BUCKETS_S: Final = (0.005, 0.01, 0.025, *LATENCY_BUCKETS_S)
 LAG_BUCKETS_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 TOKEN_BUCKETS: Final = (0, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+
+TOKEN_KINDS: Final = ("text_in", "audio_in", "picture_in", "text_out", "audio_out")
 
 MAX_TOOLS: Final = 100
 """Tools that are counted by name; what comes after them is counted together."""
@@ -76,6 +80,7 @@ class Metrics:
         )
         self._watch_stages()
         self._watch_process()
+        self._begin_at_zero()
 
     def _watch_stages(self) -> None:
         r = self.registry
@@ -128,6 +133,15 @@ class Metrics:
         )
         ProcessCollector(registry=self.registry)  # memory, CPU time, open files
         PlatformCollector(registry=self.registry)  # the version of Python
+
+    def _begin_at_zero(self) -> None:
+        """Show what has not happened yet: a rate can be told only of what was there before."""
+        for status in get_args(Status):
+            self.responses.labels(status)
+        for outcome in ("used", "wasted"):
+            self.speculations.labels(outcome)
+        for kind in TOKEN_KINDS:
+            self.tokens.labels(kind)
 
     def count_tool_call(self, tool: str, outcome: str) -> None:
         """Count a call; only so many tools have a name here, however many there are."""

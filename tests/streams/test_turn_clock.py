@@ -147,6 +147,19 @@ def request(generation, *, speculative=True):
     return StartResponse(ResponseRequest(generation, f"resp_{generation}", speculative=speculative))
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("hearsight_responses_total", {"status": "failed"}),
+        ("hearsight_speculations_total", {"outcome": "wasted"}),
+        ("hearsight_tokens_total", {"kind": "picture_in"}),
+    ],
+)
+def test_what_has_not_happened_yet_has_happened_zero_times(watch, name, labels):
+    """A rate can be told only of what was there before its first increase."""
+    assert watch.value(name, **labels) == 0
+
+
 def test_only_guesses_that_are_thrown_away_are_wasted(watch):
     watch.clock.follow(request(1))
     watch.now += 0.4
