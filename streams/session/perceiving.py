@@ -115,6 +115,8 @@ class Perceiving:
             self.wake.follow(signal, now)
             return
         if self.barge_in.in_doubt:
+            if signal is Signal.PAUSE:
+                self._ask_endpoint()  # later, once the words are known, any pause would sound like an end
             self.barge_in.follow(signal, now)
             if signal is Signal.END and self.listening.utterance is not None:
                 self._end_turn(now)
@@ -149,7 +151,7 @@ class Perceiving:
 
     def on_estimate(self, event: EndpointEstimate, now: float) -> None:
         """What the end-of-turn model thinks of a silence."""
-        if not self.listening.judge(event):
+        if not self.listening.judge(event) or self.barge_in.in_doubt:
             return
         if self.listening.silence_is_enough:
             self._end_turn(now)
@@ -274,13 +276,14 @@ class Perceiving:
         self.idle.end()
         if self.listening.in_silence:
             self.listening.lull()
-            self._ask_endpoint()
 
     def _woken(self, now: float) -> None:
         """What was said asleep was meant for us."""
         if self.may_interrupt:
             self._answering.interrupt("turn_detected", now)
         self._interrupted()
+        if self.listening.in_silence:
+            self._ask_endpoint()
 
     def _speculate(self) -> None:
         """Start to think if the turn is likely over; nobody hears of it until it is."""
