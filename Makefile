@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos bench lint types format page docs clean help
+.PHONY: serve test check fuzz chaos bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ chaos: $(VENV)/.dev  ## Kill a service 200 times in the midst of conversations, 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
 	$(BIN)/python bench/run.py $(ARGS)
+
+studio: $(VENV)/studio/.done  ## Start LangGraph's development server with the graph, for LangGraph Studio
+	$(VENV)/studio/bin/langgraph dev $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -66,3 +69,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,traces,docs,dev]'
 	@touch $@ $(VENV)/.serve
+
+# An environment of its own: the server wants older packages than the service takes elsewhere.
+$(VENV)/studio/.done: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/studio
+	$(VENV)/studio/bin/python -m pip install --quiet --editable '.[embedded]' 'langgraph-cli[inmem]>=0.4.40,<0.5'
+	@touch $@
