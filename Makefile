@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos bench studio lint types format page clean help
+.PHONY: serve test check fuzz chaos bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -51,8 +51,11 @@ page:  ## Build the browser page anew (needs Node 20 or newer)
 	npm --prefix web ci --no-audit --no-fund
 	npm --prefix web run build
 
+docs: $(VENV)/.dev  ## Build the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
+
 clean:  ## Remove the virtual environment and what the tools left
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -64,7 +67,7 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,traces,docs,dev]'
 	@touch $@ $(VENV)/.serve
 
 # An environment of its own: the server wants older packages than the service takes elsewhere.
