@@ -61,5 +61,5 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,openai,mcp,postgres,dev]'
 	@touch $@ $(VENV)/.serve
