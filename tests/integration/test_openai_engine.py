@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="transformers' server needs it")
 from live_server import LiveServer
 from realtime_user import connected
 from tiny_gemma3n import build_tiny_gemma3n
-from transformers_server import transformers_server
+from model_servers import model_server
 
 pytestmark = pytest.mark.models
 
@@ -31,7 +31,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("gateway")
     model = build_tiny_gemma3n(folder / "tiny")
     with ExitStack() as stack:
-        base_url = stack.enter_context(transformers_server(model, folder / "server.log"))
+        base_url = stack.enter_context(model_server(model, folder / "server.log"))
         overrides = {
             "engine.name": "openai",
             "openai.base_url": base_url,

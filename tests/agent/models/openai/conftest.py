@@ -58,11 +58,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pytest.importorskip("torch", reason="the gemma3n extra is not installed")
     pytest.importorskip("fastapi", reason="transformers' server needs it")
     from tiny_gemma3n import build_tiny_gemma3n
-    from transformers_server import transformers_server
+    from model_servers import model_server
 
     folder = build_tiny_gemma3n(tmp_path_factory.mktemp("served") / "tiny")
     log = folder.parent / "server.log"
-    with transformers_server(folder, log) as base_url:
+    with model_server(folder, log) as base_url:
         yield Served(base_url, str(folder))
 
 

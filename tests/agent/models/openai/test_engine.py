@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from failing_chat_server import Reply, failing_server
 from langchain_core.messages import HumanMessage
-from transformers_server import free_port
+from model_servers import free_port
 
 from hearsight.agent.messages import audio_block, human, image_block
 from hearsight.agent.models.base import Capabilities, GenerateRequest, GenerationEnd
