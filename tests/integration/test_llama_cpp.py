@@ -1,4 +1,4 @@
-"""The openai engine in front of llama.cpp's own server, with a language model that understands what it is asked."""
+"""The openai engine in front of llama.cpp's own server, whose model understands what it is asked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-
-xllamacpp = pytest.importorskip("xllamacpp", reason="the embedded extra is not installed")
-
 from model_servers import free_port
 
 from hearsight.agent.models.base import GenerateRequest, GenerationEnd
@@ -35,6 +32,7 @@ STORY = "The lighthouse keeper counts ships, feeds the gulls and writes letters 
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
+    xllamacpp = pytest.importorskip("xllamacpp", reason="the embedded extra is not installed")
     params = xllamacpp.CommonParams()
     params.model.path = str(open_store(load_settings().settings).file("qwen2.5-1.5b"))
     params.hostnames, params.port = ["127.0.0.1"], free_port()

@@ -11,9 +11,9 @@ pytest.importorskip("torch", reason="the gemma3n extra is not installed")
 pytest.importorskip("fastapi", reason="transformers' server needs it")
 
 from live_server import LiveServer
+from model_servers import model_server
 from realtime_user import connected
 from tiny_gemma3n import build_tiny_gemma3n
-from model_servers import model_server
 
 pytestmark = pytest.mark.models
 

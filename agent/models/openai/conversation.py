@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from langchain_core.messages import HumanMessage
 
 from hearsight.agent.media import MediaStore
@@ -24,6 +25,7 @@ from hearsight.agent.models.openai.prompt import (
     Part,
     media_of,
     render,
+    shortened,
     tool_schemas,
     wire_choice,
 )
@@ -37,6 +39,7 @@ CAPTION = "Say in one short line what this picture shows."
 READ = (
     "Write down the text in this picture, line by line. Write nothing else; nothing at all if there is none."
 )
+_log = structlog.get_logger(__name__)
 ASIDE_TOKENS = 512
 """The longest transcript, caption or description."""
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
@@ -162,11 +165,7 @@ class OpenAIConversation:
             yield GenerationEnd("stop")
             return
         with self._reading.suspended():
-            turns = await self._render(request)
-            body = self._body(request, turns, request.max_tokens)
-            if request.temperature is not None:
-                body["temperature"] = request.temperature
-            async with aclosing(self._stream(turns, body)) as deltas:
+            async with aclosing(self._fitting(request)) as deltas:
                 async for delta in deltas:
                     yield delta
 
@@ -227,6 +226,25 @@ class OpenAIConversation:
 
     # --- parts ------------------------------------------------------------------------------------------
 
+    async def _fitting(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
+        """Answer from as much of the conversation as the server can read.
+
+        How long a prompt is, is only reckoned here: what was reckoned too short is found out by asking.
+        """
+        turns: list[ChatTurn] | None = await self._render(request)
+        while turns is not None:
+            try:
+                async with aclosing(
+                    self._stream(turns, self._body(request, turns, request.max_tokens))
+                ) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except ServerError as error:
+                if error.code != "context_length_exceeded" or (turns := shortened(turns)) is None:
+                    raise
+                _log.warning("conversation cut to what the model server can read", turns=len(turns))
+
     async def _stream(self, turns: list[ChatTurn], body: dict[str, Any]) -> AsyncGenerator[Delta]:
         written: list[str] = []
         try:
@@ -267,6 +285,8 @@ class OpenAIConversation:
 
     def _body(self, request: GenerateRequest, turns: Sequence[ChatTurn], max_tokens: int) -> dict[str, Any]:
         body: dict[str, Any] = {"messages": [turn.wire() for turn in turns], "max_tokens": max_tokens}
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
         if self._settings.tools == "prompt":
             if request.tools:
                 body["stop"] = [RESULT_START.strip()]  # it is for the tool to say what it returned
@@ -282,7 +302,7 @@ class OpenAIConversation:
     async def _aside(self, content: list[dict[str, Any]]) -> str:
         """A question apart from the conversation."""
         request = GenerateRequest((HumanMessage(content),), max_tokens=ASIDE_TOKENS, temperature=0.0)
-        body = self._body(request, await self._render(request), ASIDE_TOKENS) | {"temperature": 0.0}
+        body = self._body(request, await self._render(request), ASIDE_TOKENS)
         written: list[str] = []
         async with aclosing(self._remote.stream(body, headers=self._headers)) as deltas:
             async for delta in deltas:

@@ -96,6 +96,16 @@ def render(
     return [ChatTurn("system", (system,)), *turns] if system else turns
 
 
+def shortened(turns: Sequence[ChatTurn]) -> list[ChatTurn] | None:
+    """The newer half of a conversation, behind the same instructions; None where there is but one turn."""
+    head = [turn for turn in turns[:1] if turn.role == "system"]
+    rest = list(turns[len(head) :])
+    newer = rest[(len(rest) + 1) // 2 :]
+    while newer and newer[0].role != "user":
+        newer.pop(0)
+    return [*head, *newer] if newer else None
+
+
 def media_of(messages: Sequence[BaseMessage]) -> list[tuple[str, bool]]:
     """File ids that messages name, each with whether it is a picture."""
     return [

@@ -57,8 +57,8 @@ class Served:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pytest.importorskip("torch", reason="the gemma3n extra is not installed")
     pytest.importorskip("fastapi", reason="transformers' server needs it")
-    from tiny_gemma3n import build_tiny_gemma3n
     from model_servers import model_server
+    from tiny_gemma3n import build_tiny_gemma3n
 
     folder = build_tiny_gemma3n(tmp_path_factory.mktemp("served") / "tiny")
     log = folder.parent / "server.log"

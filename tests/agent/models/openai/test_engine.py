@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from failing_chat_server import Reply, failing_server
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from model_servers import free_port
 
 from hearsight.agent.messages import audio_block, human, image_block
@@ -91,6 +91,22 @@ async def test_a_server_without_a_list_of_models_is_fine():
     async with failing_server(models=None) as server:
         engine = await opened(server.settings())
         await engine.warm_up(HELLO)
+        await engine.aclose()
+
+
+async def test_a_conversation_that_was_reckoned_too_short_is_answered_from_its_newer_half():
+    complaint = {"error": {"message": "This model's maximum context length is 512 tokens.", "code": 400}}
+    async with failing_server(Reply(400, complaint), Reply(deltas=("Yes.",))) as server:
+        engine = OpenAIEngine(Remote(server.settings()))
+        messages = [each for n in range(3) for each in (HumanMessage(f"q{n}"), AIMessage(f"a{n}"))]
+        request = GenerateRequest((*messages, HumanMessage("last")), "Be brief.")
+        deltas = [delta async for delta in engine.open("me").generate(request)]
+        assert deltas[0] == "Yes."
+        sent = [[message["content"] for message in body["messages"]] for body in server.requests]
+        assert sent == [
+            ["Be brief.", "q0", "a0", "q1", "a1", "q2", "a2", "last"],
+            ["Be brief.", "q2", "a2", "last"],
+        ]
         await engine.aclose()
 
 

@@ -20,6 +20,7 @@ from hearsight.agent.models.openai.prompt import (
     media_of,
     plain,
     render,
+    shortened,
     tool_schemas,
     wire_choice,
 )
@@ -185,6 +186,16 @@ def test_other_brackets_stay(text):
 def test_media_are_named_in_order():
     messages = [human("1", [image_block("cat"), audio_block("speech", 1)]), HumanMessage("x")]
     assert media_of(messages) == [("cat", True), ("speech", False)]
+
+
+def test_the_newer_half_keeps_the_instructions_and_begins_with_the_user():
+    messages = [each for n in range(4) for each in (HumanMessage(f"q{n}"), AIMessage(f"a{n}"))]
+    turns = render(GenerateRequest((*messages, HumanMessage("last")), "Be brief."), {})
+    texts = [[turn.wire()["content"] for turn in turns]]
+    while (turns := shortened(turns)) is not None:
+        texts.append([turn.wire()["content"] for turn in turns])
+        assert [turn.role for turn in turns[:2]] == ["system", "user"]
+    assert [each[1:] for each in texts[1:]] == [["q3", "a3", "last"], ["last"]]
 
 
 # --- what stays as it was -------------------------------------------------------------------------------
