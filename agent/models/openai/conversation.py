@@ -95,6 +95,8 @@ class OpenAIConversation:
         self._reading = Reading(
             self._render_open, self._have_read, calibration.part, clock, wanted=self._settings.read_ahead
         )
+        self._foreseen: set[str] = set()
+        """Keys of pictures that nobody has named yet."""
         self.counter = RemoteCounter(
             calibration, audio=self._settings.audio, pictures=self._settings.pictures
         )
@@ -113,16 +115,22 @@ class OpenAIConversation:
         if self._seeing is not None:
             self._seeing.see(picture, read=in_depth)
             return
+        self._foreseen.discard(picture.key)
         self._media.see(picture)
         self._reading.show(picture.key)
 
     def foresee(self, pictures: Sequence[Picture]) -> None:
         """Pictures that may come: made ready here; the server, which others use, is not asked to look."""
-        for picture in pictures:
-            if self._seeing is not None:
+        if self._seeing is not None:
+            for picture in pictures:
                 self._seeing.see(picture, read=True)
-            else:
-                self._media.see(picture)
+            return
+        keys = {picture.key for picture in pictures}
+        for key in self._foreseen - keys:
+            self._media.forget(key)
+        self._foreseen = {key for key in keys if key in self._foreseen or not self._media.holds(key)}
+        for picture in pictures:
+            self._media.see(picture)
 
     def forget(self, file_id: str) -> None:
         """Drop an utterance (by item id) or a picture (by key)."""

@@ -108,6 +108,10 @@ class SessionMedia:
         if task is not None:
             task.cancel()
 
+    def holds(self, file_id: str) -> bool:
+        """Whether an utterance or a picture is held."""
+        return file_id in self._sizes
+
     def samples(self, item_id: str) -> int:
         """Length of an utterance at 16 kHz; 0 where it is not held."""
         utterance = self._utterances.get(item_id)

@@ -192,6 +192,17 @@ async def test_reading_ahead_can_be_switched_off(served):
     await engine.aclose()
 
 
+async def test_what_was_foreseen_and_never_named_is_not_held(conversation, served):
+    conversation.see(picture(0))
+    for number in range(1, 5):
+        conversation.foresee([picture(0), picture(number)])
+    conversation.see(picture(4))
+    conversation.foresee([])
+    held = [number for number in range(5) if conversation._media.holds(picture(number).key)]
+    assert held == [0, 4]
+    assert not served.bodies, "the server is not asked to look at what may come"
+
+
 # --- asides ---------------------------------------------------------------------------------------------
 
 
