@@ -32,7 +32,7 @@ class StreamedCalls:
             call = self._calls.setdefault(piece.index, _Call())
             if piece.function is None:
                 continue
-            call.name += piece.function.name or ""
+            call.name = call.name or piece.function.name or ""  # some servers say it with every piece
             if len(call.arguments) <= MAX_ARGUMENT_CHARS:
                 call.arguments += piece.function.arguments or ""
 

@@ -203,10 +203,16 @@ async def test_what_was_foreseen_and_never_named_is_not_held(conversation, serve
     assert not served.bodies, "the server is not asked to look at what may come"
 
 
+@pytest.fixture
+def brief(monkeypatch):
+    """Random weights find no end."""
+    monkeypatch.setattr("hearsight.agent.models.openai.conversation.ASIDE_TOKENS", FEW)
+
+
 # --- asides ---------------------------------------------------------------------------------------------
 
 
-async def test_what_was_said_is_written_down_by_the_model(conversation, served):
+async def test_what_was_said_is_written_down_by_the_model(conversation, served, brief):
     conversation.hear("u", speech(1.5))
     heard = await conversation.transcribe("u")
     assert heard.duration_s == 1.5
@@ -216,7 +222,7 @@ async def test_what_was_said_is_written_down_by_the_model(conversation, served):
         await conversation.transcribe("other")
 
 
-async def test_pictures_are_described_by_the_model(conversation, served):
+async def test_pictures_are_described_by_the_model(conversation, served, brief):
     assert isinstance(await conversation.describe(picture(), "What is this?", "auto"), str)
     assert served.bodies[-1]["messages"][-1]["content"][-1]["text"] == "What is this?"
     assert isinstance(await conversation.read_text(picture()), str)

@@ -131,7 +131,7 @@ async def test_a_model_that_does_not_hear_gets_what_whisper_has_written_down(ser
     said = read_wav(DATA / "speech" / "seven_of_clubs.wav", 16_000)
     conversation.hear("u", said)
     heard = await conversation.transcribe("u")
-    assert "seven" in heard.text.lower()
+    assert "clubs" in heard.text.lower()
     request = GenerateRequest((human("u", [audio_block("u", said.size, heard.text)]),), max_tokens=4)
     served_remote = served.remote(audio=False)
     again = OpenAIEngine(served_remote).open("me")
