@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -28,6 +29,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def served_checkpoint(folder: Path) -> Path:
+    """The tiny checkpoint, kept to letters: transformers' server stumbles over halves of characters."""
+    from tiny_gemma3n import build_tiny_gemma3n, tiny_tokenizer
+
+    build_tiny_gemma3n(folder)
+    path = folder / "generation_config.json"
+    config = json.loads(path.read_text())
+    bytes_written = [
+        number for word, number in tiny_tokenizer().get_vocab().items() if word.startswith("<0x")
+    ]
+    path.write_text(json.dumps(config | {"suppress_tokens": sorted(bytes_written)}))
+    return folder
 
 
 @contextmanager

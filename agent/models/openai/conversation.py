@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from langchain_core.messages import HumanMessage
 
 from hearsight.agent.media import MediaStore
-from hearsight.agent.messages import audio_block, image_block, text_block
+from hearsight.agent.messages import audio_block, human, image_block, text_block
 from hearsight.agent.models.base import Delta, GenerateRequest, GenerationEnd, Transcription
 from hearsight.agent.models.embedded.hearing import Ear, Hearing
 from hearsight.agent.models.embedded.seeing import Eye, Seeing
-from hearsight.agent.models.gemma3n.tool_format import RESULT_START, forced_start
+from hearsight.agent.models.gemma3n.tool_format import forced_start
+from hearsight.agent.models.openai.call_end import up_to_call
 from hearsight.agent.models.openai.counter import Calibration, RemoteCounter
 from hearsight.agent.models.openai.media import SessionMedia
 from hearsight.agent.models.openai.prompt import (
@@ -242,9 +242,7 @@ class OpenAIConversation:
         turns: list[ChatTurn] | None = await self._render(request)
         while turns is not None:
             try:
-                async with aclosing(
-                    self._stream(turns, self._body(request, turns, request.max_tokens))
-                ) as deltas:
+                async with aclosing(up_to_call(self._stream(turns, request), request)) as deltas:
                     async for delta in deltas:
                         yield delta
                 return
@@ -253,7 +251,8 @@ class OpenAIConversation:
                     raise
                 _log.warning("conversation cut to what the model server can read", turns=len(turns))
 
-    async def _stream(self, turns: list[ChatTurn], body: dict[str, Any]) -> AsyncGenerator[Delta]:
+    async def _stream(self, turns: list[ChatTurn], request: GenerateRequest) -> AsyncGenerator[Delta]:
+        body = self._body(request, turns, request.max_tokens)
         written: list[str] = []
         try:
             async with aclosing(self._remote.stream(body, headers=self._headers)) as deltas:
@@ -295,10 +294,7 @@ class OpenAIConversation:
         body: dict[str, Any] = {"messages": [turn.wire() for turn in turns], "max_tokens": max_tokens}
         if request.temperature is not None:
             body["temperature"] = request.temperature
-        if self._settings.tools == "prompt":
-            if request.tools:
-                body["stop"] = [RESULT_START.strip()]  # it is for the tool to say what it returned
-        elif request.tools:
+        if self._settings.tools == "server" and request.tools:
             body |= {"tools": tool_schemas(request.tools), "tool_choice": wire_choice(request.tool_choice)}
         return body
 
@@ -309,7 +305,7 @@ class OpenAIConversation:
 
     async def _aside(self, content: list[dict[str, Any]]) -> str:
         """A question apart from the conversation."""
-        request = GenerateRequest((HumanMessage(content),), max_tokens=ASIDE_TOKENS, temperature=0.0)
+        request = GenerateRequest((human("aside", content),), max_tokens=ASIDE_TOKENS, temperature=0.0)
         body = self._body(request, await self._render(request), ASIDE_TOKENS)
         written: list[str] = []
         async with aclosing(self._remote.stream(body, headers=self._headers)) as deltas:

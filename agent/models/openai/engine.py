@@ -138,12 +138,12 @@ async def _first_sign(remote: Remote) -> ServedModel:
         retry=retry_if_exception(lambda error: isinstance(error, ServerError) and error.trouble.passing),
         reraise=True,
     )
+    models: list[ServedModel] = []  # where the server has no such list
     try:
         models = await retrying(remote.models)
     except ServerError as error:
         if error.code not in ("engine_misconfigured", "engine_failed"):
             raise EngineError(error.trouble.logged, code=error.code) from error
-        models = []  # it has no such list
     named = next((model for model in models if model.name == settings.model), None)
     if models and named is None:
         _log.warning("model not listed", model=settings.model, listed=[model.name for model in models][:16])

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import structlog
 
-OPTIONAL = ("stream_options", "stop", "seed", "top_k", "top_p", "temperature", "tool_choice", "max_tokens")
+OPTIONAL = ("stream_options", "seed", "top_k", "top_p", "temperature", "tool_choice", "max_tokens")
 """What a server may not know; it is left out from then on. The longest answer goes by another name then."""
 _UNKNOWN = re.compile(
     r"un(supported|expected|known|recogni[sz]ed)|not (supported|permitted|allowed|accepted|known|valid for)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import openai
 import structlog
@@ -27,6 +27,9 @@ MAX_RETRY_AFTER_S = 5.0
 """Nobody waits longer for an answer to begin, whatever the server asks for."""
 
 _log = structlog.get_logger(__name__)
+
+_Begun: TypeAlias = tuple[AsyncGenerator[ChatCompletionChunk], ChatCompletionChunk]
+"""The rest of an answer, and its first chunk that says something."""
 
 
 class ServerError(EngineError):
@@ -126,15 +129,14 @@ class Remote:
             retry=retry_if_exception(self._may_pass),
             reraise=True,
         )
-        stream, first = await retrying(self._begin, body, headers)
+        begun: _Begun = await retrying(self._begin, body, headers)
+        stream, first = begun
         async with aclosing(stream):
             yield first
             async for chunk in stream:
                 yield chunk
 
-    async def _begin(
-        self, body: dict[str, Any], headers: Mapping[str, str] | None
-    ) -> tuple[AsyncGenerator[ChatCompletionChunk], ChatCompletionChunk]:
+    async def _begin(self, body: dict[str, Any], headers: Mapping[str, str] | None) -> _Begun:
         """Ask, and wait for the first sign of an answer: until then, asking again changes nothing."""
         while True:
             try:

@@ -81,7 +81,8 @@ def trouble_of(error: openai.OpenAIError, asked: Asked) -> Trouble:
         )
     if isinstance(error, openai.APIStatusError):
         return _refusal(error, asked, server)
-    quoted = _quoted(str(error))
+    body = error.body if isinstance(error, openai.APIError) else None
+    quoted = _quoted(body if isinstance(body, str) else str(error))
     return Trouble("engine_failed", "The model server failed while it was answering.", f"{server}: {quoted}")
 
 

@@ -57,10 +57,9 @@ class Served:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pytest.importorskip("torch", reason="the gemma3n extra is not installed")
     pytest.importorskip("fastapi", reason="transformers' server needs it")
-    from model_servers import model_server
-    from tiny_gemma3n import build_tiny_gemma3n
+    from model_servers import model_server, served_checkpoint
 
-    folder = build_tiny_gemma3n(tmp_path_factory.mktemp("served") / "tiny")
+    folder = served_checkpoint(tmp_path_factory.mktemp("served") / "tiny")
     log = folder.parent / "server.log"
     with model_server(folder, log) as base_url:
         yield Served(base_url, str(folder))
