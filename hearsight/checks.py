@@ -20,7 +20,7 @@ from hearsight.findings import Finding, Status
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
-EXTRAS: Final = ("embedded", "local", "gemma3n", MCP, TRACES)
+EXTRAS: Final = ("embedded", "local", "gemma3n", "openai", MCP, TRACES)
 
 KV_CACHE_BYTES_PER_TOKEN: Final = {"qwen2.5-1.5b": 28_672, "qwen2.5-0.5b": 12_288}
 """Layers x key-value heads x head size x 2 (keys and values) x 2 bytes, from the models' own headers."""

@@ -197,6 +197,16 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
         from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
 
         return await asyncio.to_thread(Gemma3nEngine.load, settings.gemma3n)
+    if settings.engine.name == "openai":
+        from hearsight.agent.models.openai.engine import open_openai_engine
+
+        return await open_openai_engine(
+            settings.openai,
+            settings.embedded,
+            store,
+            context_limit=settings.context.max_tokens,
+            language=settings.assistant.language,
+        )
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
     return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)

@@ -10,11 +10,11 @@ from typing import Final
 import structlog
 from packaging.requirements import Requirement
 
-from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.errors import StartupError
 from hearsight.config.settings import Settings
 
-ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "scripted": None}
-"""Engines of this version, and the extra that each needs."""
+ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "openai": "openai", "scripted": None}
+"""The engines, and the extra that each needs."""
 MCP: Final = "mcp"
 """The extra that tools from MCP servers need."""
 TRACES: Final = "traces"
@@ -59,15 +59,9 @@ def require_engine(settings: Settings) -> None:
     """Insist that the configured engine can run in this installation.
 
     Raises:
-        ConfigError: This version has no such engine.
         StartupError: Its extra is not installed.
     """
     name = settings.engine.name
-    if name not in ENGINES:
-        raise ConfigError(
-            f"The engine {name} is not part of this version (engine.name); take embedded, which runs on any "
-            "machine without an account."
-        )
     extra = ENGINES[name]
     if extra and (missing := missing_from(extra)):
         raise StartupError(

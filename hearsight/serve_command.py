@@ -25,7 +25,9 @@ from hearsight.startup import ConfigOption, PresetOption, readable_errors
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Who answers: embedded, gemma3n or scripted.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Who answers: embedded, gemma3n, openai or scripted.")
+    ] = None,
     tls: Annotated[
         bool, typer.Option("--tls", help="Encrypt, with a certificate made for this machine.")
     ] = False,

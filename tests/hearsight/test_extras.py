@@ -1,14 +1,18 @@
 """What is installed, told from the metadata of an installation."""
 
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import structlog
 
-from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.engines import EngineSettings
+from hearsight.config.errors import StartupError
 from hearsight.config.settings import load_settings
 from hearsight.extras import (
     CORE,
+    ENGINES,
     Package,
     missing_from,
     packages_of,
@@ -65,9 +69,11 @@ def test_mcp_servers_without_their_packages_come_with_the_way_to_get_them(instal
     )
 
 
-def test_an_engine_that_this_version_does_not_have_is_a_wrong_setting():
-    with pytest.raises(ConfigError, match=r"engine.name"):
-        require_engine(load_settings(preset="vllm").settings)
+def test_every_engine_of_the_settings_is_known_and_its_extra_exists():
+    names = EngineSettings.model_fields["name"].annotation.__args__
+    assert set(ENGINES) == set(names)
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert set(filter(None, ENGINES.values())) <= set(project["project"]["optional-dependencies"])
 
 
 def test_this_very_installation_has_its_core():
