@@ -106,13 +106,6 @@ async def test_missing_models_are_named(script, scripted, tmp_path):
             pass
 
 
-async def test_an_engine_that_is_not_built_yet_is_refused_before_anything_is_loaded(tmp_path):
-    settings = load_settings(preset="vllm").settings
-    with pytest.raises(StartupError, match=r"is not part of this version \(engine.name\); take embedded"):
-        async with open_service(settings, PayloadStore(tmp_path)):
-            pass
-
-
 async def test_what_is_being_loaded_is_told_in_the_order_of_loading(script, scripted):
     told = []
     settings = scripted(script())
