@@ -1,14 +1,31 @@
-"""Logging: one line an event, with its session's id, to standard error."""
+"""Logging: one line an event, with its session, to standard error.
+
+What is said in a session is not in it, nor is anything that opens the server or a session: not a key, and of
+a session's id only the beginning.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from hearsight.config.service import LogSettings
+
+SESSION_ID_CHARS: Final = 13
+"""Of a session's id, in the log: enough to tell it from others and to find it with `hearsight sessions`, and
+too little to take it up."""
+
+
+def shorten_session_id(logger: object, method: str, event: EventDict) -> EventDict:
+    """Cut a session's id, with which whoever reads the log could go on with it."""
+    session_id = event.get("session_id")
+    if isinstance(session_id, str) and len(session_id) > SESSION_ID_CHARS:
+        event["session_id"] = session_id[:SESSION_ID_CHARS]
+    return event
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -19,6 +36,7 @@ def configure_logging(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        shorten_session_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
         structlog.processors.StackInfoRenderer(),
@@ -27,7 +45,9 @@ def configure_logging(settings: LogSettings) -> None:
     if settings.format == "json":
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Tracebacks without the values of variables, among which are keys, and what was said.
+        plain = structlog.dev.plain_traceback
+        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hearsight.config.errors import ConfigError
 from hearsight.config.settings import Settings, load_settings
+from hearsight.logs import SESSION_ID_CHARS
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import Item
@@ -31,9 +32,6 @@ sessions_app = typer.Typer(
     help="List, show, export and delete the conversations that are kept.",
     no_args_is_help=True,
 )
-
-SHOWN_CHARS: Final = 13
-"""Of an id: enough to tell it from others, and too little to take up its session."""
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or how the id begins.")]
 
@@ -52,7 +50,7 @@ def list_sessions(config: ConfigOption = None, preset: PresetOption = None) -> N
         table.add_column("began with", overflow="ellipsis", no_wrap=True)
         for kept in found:
             when = kept.updated_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            table.add_row(kept.session_id[:SHOWN_CHARS], when, str(kept.turns), Text(kept.title))
+            table.add_row(kept.session_id[:SESSION_ID_CHARS], when, str(kept.turns), Text(kept.title))
         if found:
             console.print(table)
         console.print(f"{len(found)} kept.", highlight=False)
