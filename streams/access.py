@@ -15,10 +15,11 @@ from websockets.datastructures import Headers
 from hearsight.streams.client_secrets import SECRET_PREFIX, ClientSecrets
 from hearsight.streams.errors import AccessDenied
 from hearsight.streams.key_file import KeyFile
-from hearsight.streams.keys import ANYONE, SETTINGS, Grant, StoredKey, digest_of
+from hearsight.streams.keys import ANYONE, SETTINGS, Grant, KeyRing, StoredKey, digest_of
 
 KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
 """Before the key, among the subprotocols: the only place where a browser can put one."""
+NO_KEYS: Final = KeyRing()
 MAX_SHOWN: Final = 4
 """Keys that one request may show; more are a search for one that fits."""
 
@@ -59,7 +60,7 @@ class Access:
     @property
     def key_required(self) -> bool:
         """Whether a client must show a key. Once all keys are revoked nobody has one that fits."""
-        return not self._keyless and bool(self._digests or self._stored())
+        return not self._keyless and bool(self._digests or self._ring.keys)
 
     def grant(self, headers: Headers, query_key: str | None = None) -> Grant:
         """Who a request comes from, and what it may do.
@@ -139,7 +140,7 @@ class Access:
         """Whose key it is, or why it opens nothing any more; None for an unknown one."""
         # Every pair is compared, each in constant time, so that timing tells nothing about the keys.
         of_settings = [hmac.compare_digest(digest, known) for known in self._digests]
-        stored = [key for key in self._stored() if hmac.compare_digest(digest, key.digest)]
+        stored = [key for key in self._ring.keys if hmac.compare_digest(digest, key.digest)]
         if any(of_settings):
             return Grant(SETTINGS, self._settings_digest)
         if not stored:
@@ -161,10 +162,11 @@ class Access:
         return digest_of("".join(sorted(digest.hex() for digest in self._digests)))
 
     def _named(self, name: str) -> StoredKey | None:
-        return next((key for key in self._stored() if key.name == name), None)
+        return self._ring.named(name)
 
-    def _stored(self) -> tuple[StoredKey, ...]:
-        return self._key_file.current().keys if self._key_file is not None else ()
+    @property
+    def _ring(self) -> KeyRing:
+        return self._key_file.current() if self._key_file is not None else NO_KEYS
 
 
 def _keys_in(headers: Headers) -> list[str]:

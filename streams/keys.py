@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -133,9 +134,14 @@ class KeyRing(BaseModel):
         """As JSON, for a person to read, too."""
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
+    @cached_property
+    def by_name(self) -> Mapping[str, StoredKey]:
+        """The keys, by their names."""
+        return {key.name: key for key in self.keys}
+
     def named(self, name: str) -> StoredKey | None:
         """The key of that name."""
-        return next((key for key in self.keys if key.name == name), None)
+        return self.by_name.get(name)
 
     def with_key(self, key: StoredKey) -> KeyRing:
         """These keys and another; it takes the place of a revoked one of its name.

@@ -252,11 +252,12 @@ def max_connections(options: ServerOptions) -> int:
 
 
 def _quiet_log() -> logging.Logger:
-    """What `websockets` writes to: all but that a client has left before it said anything whole.
+    """What `websockets` writes to: warnings and errors, but not that a client has left in mid-sentence.
 
-    Every port scan does that; and what was wrong with a request may quote the request, its key included.
+    Every port scan does that. Below a warning it writes every header and every frame, whatever they hold.
     """
-    logger = logging.getLogger("websockets.server")
+    logger = logging.getLogger("hearsight.websockets")
+    logger.setLevel(logging.WARNING)
     if not logger.filters:
         logger.addFilter(lambda record: record.msg != "opening handshake failed")
     return logger

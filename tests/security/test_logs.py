@@ -102,6 +102,17 @@ async def test_what_was_said_and_what_opens_doors_is_in_no_line(tmp_path, keys, 
     assert (ANSWERED in written) is transcripts
 
 
-def test_websockets_is_heard_of_its_faults_only():
-    """At debug it would write every header and every frame."""
-    assert logging.getLogger("websockets.server").getEffectiveLevel() >= logging.WARNING
+async def test_headers_and_frames_are_in_no_log_even_where_a_program_logs_all_it_can(
+    serve, keys, as_user, caplog
+):
+    key = keys.make("tablet")
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets.client").setLevel(logging.CRITICAL)  # of the test itself
+    server = serve({"say": f"I like {ANSWERED}."})
+    headers = {"Authorization": f"Bearer {key}"}
+    async with websockets.connect(server.realtime, additional_headers=headers) as socket:
+        user = as_user(socket)
+        await user.write(f"What about {SAID}?")
+        assert ANSWERED in await user.answer()
+    for word in (key, SAID, ANSWERED):
+        assert word not in caplog.text
