@@ -1,7 +1,7 @@
 """Asks PyPI for known weaknesses in the packages that are installed here.
 
-Ends with status 1 if there are any. Where PyPI's advisories cannot be reached, as behind a mirror that holds
-packages only, it says so and ends with 0: a check that fails for want of a network would soon be switched off.
+Ends with status 1 if there are any. Where PyPI's advisories cannot be reached, as behind a mirror that has
+packages only, it says so and ends with 0: a check that fails for want of a network is soon switched off.
 """
 
 from __future__ import annotations
