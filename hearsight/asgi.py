@@ -12,8 +12,8 @@
     app = FastAPI(lifespan=lifespan)
     app.mount("/assistant", hearsight)
 
-Clients then find the protocols at ``/assistant/v1/realtime`` and so on; the browser page only where it is
-mounted at ``/``, after the application's own routes.
+Clients then find the protocols at ``/assistant/v1/realtime`` and so on, and people the browser page at
+``/assistant/``.
 """
 
 from __future__ import annotations
