@@ -121,7 +121,13 @@ class Server:
             ssl=options.tls,
         ) as listener:
             self.port = next(iter(listener.sockets)).getsockname()[1]
-            _log.info("listening", host=options.host, port=self.port, tls=options.tls is not None)
+            _log.info(
+                "listening",
+                host=options.host,
+                port=self.port,
+                tls=options.tls is not None,
+                key_required=self.gate.access.key_required,
+            )
             self.started.set()
             try:
                 await self._stopping.wait()
