@@ -161,7 +161,7 @@ class CameraSettings(Section):
         30, gt=0, le=240, description="Pictures per second that are looked at; more are dropped."
     )
     max_pixels_per_s: int = Field(
-        100_000_000,
+        64_000_000,
         ge=4096,
         le=10_000_000_000,
         description="Pixels per second that are decoded in one session; two seconds' worth may come at once.",

@@ -86,7 +86,7 @@ class OpeningReader:
             self._see_that_it_may_go_on()
             return False
         if end > MAX_HEAD_BYTES:
-            raise _too_large()
+            self._see_that_it_may_go_on()  # it may be the first line that is too long
         lines = bytes(self._data[:end]).split(b"\r\n")
         del self._data[: end + 4]
         method, target = _read_request_line(lines[0])

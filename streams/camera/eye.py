@@ -22,8 +22,8 @@ class CameraSettings:
     """Of one picture, before it is decoded."""
     max_frames_per_s: float = 30.0
     """Frames that are looked at; more are dropped."""
-    max_pixels_per_s: int = 100_000_000
-    """Of all pictures together; two seconds' worth may come at once."""
+    max_pixels_per_s: int = 64_000_000
+    """Of all pictures together, live at 1080p for instance; two seconds' worth may come at once."""
     change_threshold: float = 0.12
     duplicate_threshold: float = 0.015
     max_frames: int = 8

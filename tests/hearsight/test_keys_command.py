@@ -86,7 +86,7 @@ def test_without_keys_there_are_none(path):
         (["create", "settings"], "settings is what the keys of server.api_keys are called"),
         (["create", "a", "--expires", "soon"], "write 90d, 12h, 30m, or 2030-01-31"),
         (["create", "a", "--expires", "2001-01-01"], "is past"),
-        (["create", "a", "--max-sessions", "0"], "0 is not in the range"),
+        (["create", "a", "--max-sessions", "0"], "Invalid value for '--max-sessions'"),
         (["revoke", "table"], "There is no key named table; did you mean tablet?"),
         (["revoke", "xyz"], "There is no key named xyz; `hearsight keys list` shows all."),
         (["create", "tablet"], "there is a key named tablet already"),

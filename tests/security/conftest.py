@@ -107,12 +107,10 @@ def as_user() -> Callable[[websockets.ClientConnection], User]:
     return User
 
 
-def raw_request(port: int, data: bytes, *, hold: bool = False) -> bytes:
+def raw_request(port: int, data: bytes) -> bytes:
     """Send bytes and read the answer to its end."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(data)
-        if not hold:
-            connection.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := connection.recv(65_536):
             answer += piece

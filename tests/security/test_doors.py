@@ -11,7 +11,7 @@ import json
 import openai
 import pytest
 import websockets
-from google import genai
+from gemini_user import new_client
 
 SECRETS = "/v1/realtime/client_secrets"
 
@@ -123,7 +123,7 @@ class TestClientSecrets:
         server = serve(**{"server.tls": "self-signed", "server.tls_folder": str(folder)})
         monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
         made = await client_of(server, keys.make("tablet")).realtime.client_secrets.create()
-        client = genai.Client(api_key=made.value, http_options={"base_url": server.http})
+        client = new_client(server.http, api_key=made.value)
         async with client.aio.live.connect(model="any", config={"response_modalities": ["TEXT"]}) as session:
             assert session.session_id.startswith("sess_")
 

@@ -67,22 +67,6 @@ async def test_a_request(server, as_user, raw, request_, status):
             "tools",
         ),
         (
-            {
-                "type": "session.update",
-                "session": {
-                    "type": "realtime",
-                    "tools": [
-                        {
-                            "type": "function",
-                            "name": "f",
-                            "parameters": {"properties": {"a": {"enum": ["x"] * 9000}}},
-                        }
-                    ],
-                },
-            },
-            "larger than",
-        ),
-        (
             {"type": "response.create", "response": {"metadata": {str(n): "x" for n in range(999)}}},
             "metadata",
         ),
@@ -95,6 +79,18 @@ async def test_a_field(server, as_user, event, said):
         error = (await user.until("error"))["error"]
         assert said in f"{error['message']} {error['param']}"
         assert len(json.dumps(error)) < 2_000, "what is wrong is told without quoting all of it"
+    await still_talks(server, as_user)
+
+
+async def test_a_tool(server, as_user):
+    parameters = {"type": "object", "properties": {"a": {"enum": ["x"] * 9000}}}
+    tool = {"type": "function", "name": "f", "parameters": parameters}
+    async with websockets.connect(server.realtime) as connection:
+        user = as_user(connection)
+        await user.send("session.update", session={"type": "realtime", "tools": [tool]})
+        await user.write("Hello?")
+        done = await user.until("response.done")
+        assert "larger than 16 KiB" in json.dumps(done["response"]["status_details"])
     await still_talks(server, as_user)
 
 
