@@ -89,12 +89,12 @@ async def test_what_was_said_and_what_opens_doors_is_in_no_line(tmp_path, keys, 
             await user.write(f"What about {SAID}?")
             assert ANSWERED in await user.answer()
             await user.write(f"And {SAID} again?")
-            await user.until("response.done")  # it fails, with a line in the log
+            await user.until("response.done")
             await socket.send(f'{{"type": "{SAID}"}}')
             await user.until("error")
     finally:
         written = service.stop()
-    assert "session opened" in written and "answer failed" in written and "tablet" in written
+    assert "session opened" in written and "tablet" in written
     for secret_word in (key, secret, session_id, secret.removeprefix("ek_").partition(".")[0]):
         assert secret_word not in written
     for word in (SAID, SHOWN):

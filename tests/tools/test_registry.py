@@ -322,10 +322,10 @@ async def speech(length: int) -> tuple[str, str]:
     return "Done.", "word " * length
 
 
-async def test_what_is_spoken_as_it_is_has_a_bound(context: Any) -> None:
+async def test_what_is_spoken_as_it_is_has_a_bound(session: Any) -> None:
     registry = ToolRegistry([speech])
-    short = await registry.run(ToolCall("c", "speech", {"length": 2}), context)
+    short = await registry.run(ToolCall("c", "speech", {"length": 2}), session.context)
     assert (short.content, short.say) == ("Done.", "word word ")
-    long = await registry.run(ToolCall("c", "speech", {"length": 1_000_000}), context)
+    long = await registry.run(ToolCall("c", "speech", {"length": 1_000_000}), session.context)
     assert long.say is not None and len(long.say.encode()) <= MAX_SPOKEN_BYTES
     assert long.say.endswith("[Cut: 5000000 bytes, of which this is the beginning.]")
