@@ -59,8 +59,13 @@ def judge(status: int, output: str, errors: str) -> Verdict:
     ]
     if found:
         return Verdict(1, "\n".join(["Known weaknesses:", *sorted(found)]))
-    audited = sum("vulns" in package for package in packages)
-    return Verdict(0, f"No known weaknesses in {audited} packages.")
+    skipped = [package["name"] for package in packages if "vulns" not in package]
+    audited = len(packages) - len(skipped)
+    if packages and not audited:
+        # A mirror answers, and has packages but no advisories.
+        return Verdict(0, "Skipped: what answers for PyPI here knows no advisories; nothing was audited.")
+    besides = f"; not audited: {', '.join(sorted(skipped))}" if skipped else ""
+    return Verdict(0, f"No known weaknesses in {audited} packages{besides}.")
 
 
 def main() -> int:

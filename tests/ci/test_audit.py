@@ -29,7 +29,14 @@ def report(**vulnerable) -> str:
 
 
 def test_sound_packages_pass(audit):
-    assert audit.judge(0, report(), "") == (0, "No known weaknesses in 1 packages.")
+    expected = "No known weaknesses in 1 packages; not audited: local."
+    assert audit.judge(0, report(), "") == (0, expected)
+
+
+def test_a_mirror_without_advisories_is_no_clean_bill(audit):
+    skipped = {"name": "a", "skip_reason": "Dependency not found on PyPI and could not be audited"}
+    status, message = audit.judge(0, json.dumps({"dependencies": [skipped]}), "No known vulnerabilities")
+    assert status == 0 and message.startswith("Skipped: what answers for PyPI here knows no advisories")
 
 
 def test_weak_ones_fail_and_are_named_with_what_mends_them(audit):
