@@ -1,4 +1,4 @@
-"""Logging: one line an event, with its session, to standard error.
+"""Logging: one line an event, with the ids of its session and answer, to standard error.
 
 What is said in a session is not in it, nor is anything that opens the server or a session: not a key, and of
 a session's id only the beginning.
@@ -8,24 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import Processor
 
 from hearsight.config.service import LogSettings
-
-SESSION_ID_CHARS: Final = 13
-"""Of a session's id, in the log: enough to tell it from others and to find it with `hearsight sessions`, and
-too little to take it up."""
-
-
-def shorten_session_id(logger: object, method: str, event: EventDict) -> EventDict:
-    """Cut a session's id, with which whoever reads the log could go on with it."""
-    session_id = event.get("session_id")
-    if isinstance(session_id, str) and len(session_id) > SESSION_ID_CHARS:
-        event["session_id"] = session_id[:SESSION_ID_CHARS]
-    return event
+from hearsight.streams.observing import add_ids
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -36,7 +24,7 @@ def configure_logging(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        shorten_session_id,
+        add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
         structlog.processors.StackInfoRenderer(),

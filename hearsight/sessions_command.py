@@ -17,10 +17,10 @@ from rich.text import Text
 
 from hearsight.config.errors import ConfigError
 from hearsight.config.settings import Settings, load_settings
-from hearsight.logs import SESSION_ID_CHARS
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import Item
+from hearsight.streams.ids import SHOWN_CHARS
 from hearsight.streams.ports import Record
 from hearsight.streams.session.state import SessionState
 
@@ -50,7 +50,7 @@ def list_sessions(config: ConfigOption = None, preset: PresetOption = None) -> N
         table.add_column("began with", overflow="ellipsis", no_wrap=True)
         for kept in found:
             when = kept.updated_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            table.add_row(kept.session_id[:SESSION_ID_CHARS], when, str(kept.turns), Text(kept.title))
+            table.add_row(kept.session_id[:SHOWN_CHARS], when, str(kept.turns), Text(kept.title))
         if found:
             console.print(table)
         console.print(f"{len(found)} kept.", highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +19,7 @@ MAX_SIDE: Final = 1920
 RETRY_S: Final = 3.0
 """Time between two attempts to see a screen that is locked or gone."""
 
-Monitor: TypeAlias = Mapping[str, Any]
+Monitor: TypeAlias = dict[str, Any]
 """``left``, ``top``, ``width`` and ``height`` in pixels."""
 
 _WANTED = re.compile(rf"{SCREEN}(?: (\d+))?", re.IGNORECASE)

@@ -30,7 +30,7 @@ class Display:
     def on(self) -> None:
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
-            ["Xvfb", f":{self.number}", "-screen", "0", "640x400x24", "-displayfd", str(writer)],
+            ["Xvfb", f":{self.number}", "-screen", "0", "640x400x24", "-noreset", "-displayfd", str(writer)],
             pass_fds=[writer],
             stderr=subprocess.DEVNULL,
         )
