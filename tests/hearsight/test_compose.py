@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from hearsight.compose import open_service
-from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
+from hearsight.config.errors import ConfigError, PayloadMissing
 from hearsight.config.payloads import PayloadStore
-from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
 from hearsight.options import server_options
 from hearsight.streams.errors import EngineError
