@@ -66,7 +66,9 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
     address = f"{options.host} port {options.port}"
     async with AsyncExitStack() as opened, listening(server, serve(server), address=address) as serving:
         with console.status(f"Loading the {settings.engine.name} engine …"):
-            service = await opened.enter_async_context(open_service(settings, store))
+            service = await opened.enter_async_context(
+                open_service(settings, store, loading=server.readiness.load)
+            )
         if serving.done():
             return
         loaded.set_result(service)
