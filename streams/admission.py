@@ -38,10 +38,10 @@ class Gate:
         endpoints: The protocol spoken at each WebSocket path.
         readiness: Whether the service takes sessions.
         count_sessions: How many there are.
-        room_for: Why another session of a client may not begin; None when it may.
         metrics: Shown at ``/metrics``; where refusals are counted.
         page: The browser page.
         posts: What may be posted, by path.
+        room_for: Why another session of a client may not begin; None when it may.
     """
 
     def __init__(
@@ -50,10 +50,11 @@ class Gate:
         endpoints: Mapping[str, Endpoint],
         readiness: Readiness,
         count_sessions: Callable[[], int],
-        room_for: Callable[[Grant], NoRoom | None],
         metrics: Metrics,
         page: Page,
+        *,
         posts: Mapping[str, Post] | None = None,
+        room_for: Callable[[Grant], NoRoom | None] = lambda grant: None,
     ) -> None:
         self._options = options
         self._endpoints = dict(endpoints)

@@ -76,10 +76,10 @@ class Server:
             endpoints,
             self.readiness,
             self.sessions.__len__,
-            self.sessions.no_room,
             self.metrics,
             shown,
-            posts,
+            posts=posts,
+            room_for=self.sessions.no_room,
         )
         self.sessions.why_over = self.gate.access.why_over
         self.door: Final = Door(max_connections(options), options.max_connections_per_address)
