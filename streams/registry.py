@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
+from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound, StateConflict, Superseded
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
-from hearsight.streams.ports import Keeper, Record
+from hearsight.streams.ports import MOVED, NOT_READABLE, Keeper, Record
 from hearsight.streams.transport import Endpoint, Handle, Resumption, RuntimeFactory, ServerOptions
 
 DRAINING: Final = "The server is shutting down."
@@ -76,12 +76,7 @@ class Sessions:
         self, session_id: str, endpoint: Endpoint, record: Record | None = None, seen: int | None = None
     ) -> LiveSession:
         """Make a session and run it; with a record, one that goes on where another process has stopped."""
-        if len(self) >= self._options.max_sessions:
-            raise LimitExceeded(
-                f"All {self._options.max_sessions} sessions are in use; try again later.",
-                code="server_busy",
-                close_code=TRY_AGAIN_LATER,
-            )
+        self._check_room()
         written = 0
         try:
             codec = endpoint.new_codec(session_id)
@@ -95,6 +90,8 @@ class Sessions:
             raise
         except Exception as error:
             _log.error("session did not open", session_id=session_id, exc_info=error)
+            if record is not None:
+                raise StateConflict(NOT_READABLE, code="session_not_readable", param="session_id") from error
             raise HearsightError("The session could not be opened; try again later.") from error
         session = LiveSession(
             session_id,
@@ -114,6 +111,14 @@ class Sessions:
         self._metrics.sessions.inc()
         return session
 
+    def _check_room(self) -> None:
+        if len(self) >= self._options.max_sessions:
+            raise LimitExceeded(
+                f"All {self._options.max_sessions} sessions are in use; try again later.",
+                code="server_busy",
+                close_code=TRY_AGAIN_LATER,
+            )
+
     async def resume(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
 
@@ -130,6 +135,8 @@ class Sessions:
         session_id, last_event_id = handle.session_id, handle.last_event_id
         async with self._reviving:  # a client that comes back twice at once gets one session
             session = self._live.get(session_id)
+            if session is not None and not session.ended.is_set() and not await session.owned():
+                session.give_up(Superseded(MOVED))  # its client has been elsewhere, and comes back
             if session is None or session.ended.is_set():
                 session = await self._revive(endpoint, handle)
                 self._metrics.sessions_resumed.inc()
@@ -147,8 +154,12 @@ class Sessions:
         ending = self._tasks.get(handle.session_id)
         if ending is not None:
             await asyncio.wait([ending])  # what it has to keep, it keeps first
-        record = await self.keeper.find(handle.session_id) if self.keeper is not None else None
-        if record is None or record.wire.get("protocol") != endpoint.protocol:
+        found = await self.keeper.find(handle.session_id) if self.keeper is not None else None
+        if self.keeper is None or found is None or found.wire.get("protocol") != endpoint.protocol:
+            raise self._unknown()
+        self._check_room()  # before it is taken from a session that may have it elsewhere
+        record = await self.keeper.take_up(handle.session_id)
+        if record is None:
             raise self._unknown()
         seen = None
         if handle.last_event_id is not None:

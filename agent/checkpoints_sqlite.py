@@ -1,0 +1,142 @@
+"""Conversations in a file of one machine, whose services may be several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+import aiosqlite
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from hearsight.agent.checkpoints import Checkpoints
+from hearsight.agent.claims import Sql
+from hearsight.agent.payloads import FilePayloads
+from hearsight.streams.errors import NotKept
+
+T = TypeVar("T")
+
+FULL: Final = (
+    "This conversation cannot be kept at the moment: the disk is full. It goes on, but what is said until "
+    "there is room would be lost in a restart."
+)
+BUSY_TIMEOUT_MS: Final = 5000
+"""For which another process may be writing."""
+
+
+class SqliteCheckpoints(Checkpoints):
+    """In a SQLite file; the media in a folder beside it.
+
+    Written to the system at every commit and to the disk at every checkpoint of the log: what is kept outlives
+    the process, whatever kills it; a power failure may cost the last moments. What a tool has returned is
+    written to the disk at once, and all that was kept before with it.
+    """
+
+    WRITES: ClassVar = "writes"
+    AWAY: ClassVar = (sqlite3.OperationalError, OSError)
+    CANNOT_KEEP: ClassVar = (
+        "This conversation cannot be kept at the moment: its file cannot be written. It goes on, but what is "
+        "said until that is mended would be lost in a restart."
+    )
+
+    def __init__(
+        self, saver: AsyncSqliteSaver, connection: aiosqlite.Connection, folder: Path, max_media_bytes: int
+    ) -> None:
+        super().__init__(saver, FilePayloads(folder), max_media_bytes)
+        self._connection = connection
+        self._writing = asyncio.Lock()
+        """There is one connection, and so one transaction at a time."""
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        except self.AWAY as error:
+            if _is_full(error):
+                raise NotKept(FULL) from error
+            raise
+
+    async def _sql(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
+        return [tuple(row) for row in await self._connection.execute_fetchall(statement, values)]
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Sql]:
+        yield self._sql
+
+    @asynccontextmanager
+    async def _transaction(
+        self, *, durable: bool = False
+    ) -> AsyncIterator[tuple[Sql, BaseCheckpointSaver[Any]]]:
+        async with self._writing:
+            try:
+                if durable:
+                    await self._sql("PRAGMA synchronous=FULL")
+                await self._sql("BEGIN IMMEDIATE")
+                yield self._sql, self.saver
+                await self._connection.commit()
+            except BaseException:
+                await self._undo()
+                raise
+            finally:
+                if durable:
+                    self._later(self._sql("PRAGMA synchronous=NORMAL"))
+
+    async def _undo(self) -> None:
+        """Roll back before anything else is done, without waiting: a disk that hangs is not waited for twice."""
+        self._later(self._connection.rollback())
+        await asyncio.sleep(0)  # now it is in the connection's queue
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._undoing.add(task)
+        task.add_done_callback(self._undone)
+
+    def _undone(self, task: asyncio.Task[Any]) -> None:
+        self._undoing.discard(task)
+        if not task.cancelled():
+            task.exception()  # of a connection that failed, or was closed; whoever used it was told
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, max_media_bytes: int) -> AsyncIterator[SqliteCheckpoints]:
+    """Open the file, and make or migrate the tables.
+
+    Raises:
+        OSError: It cannot be opened.
+        sqlite3.Error: It is no such file, or damaged.
+    """
+    await asyncio.to_thread(_make, path)
+    connection = await aiosqlite.connect(path)
+    try:
+        await connection.execute("PRAGMA synchronous=NORMAL")
+        await connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        await saver.setup()
+        for statement in SqliteCheckpoints.SCHEMA:
+            await connection.execute(statement)
+        await connection.commit()
+        yield SqliteCheckpoints(saver, connection, media_folder(path), max_media_bytes)
+    finally:
+        await connection.close()
+
+
+def media_folder(path: Path) -> Path:
+    """Where the media of the conversations in a file are."""
+    return path.with_name(f"{path.stem}.media")
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # what people say is nobody else's business
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
