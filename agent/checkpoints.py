@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 MAX_RECALLED_BYTES: Final = 64 * 1024 * 1024
 """Of the media of a conversation that is taken up, the newest first: as much as a session holds at all."""
-AWAY: Final = "The conversations that are kept cannot be reached at the moment; try again shortly."
+TRY_LATER: Final = "The conversations that are kept cannot be reached at the moment; try again shortly."
 
 _log = structlog.get_logger(__name__)
 
@@ -195,8 +195,7 @@ class Checkpoints(ABC):
         try:
             return await self._trying(work)
         except self.AWAY as error:
-            _log.error("conversations away", exc_info=error)
-            raise HearsightError(AWAY, code="conversations_unavailable") from error
+            raise _away(error) from error
         # A damaged file, or one that another version wrote, fails in as many ways as there are bytes.
         except Exception as error:
             _log.error("conversation not readable", session_id=session_id, exc_info=error)
@@ -226,12 +225,18 @@ class Checkpoints(ABC):
         """All conversations, in no order.
 
         Of each, only what stands outside of it is read: a damaged one harms no other.
+
+        Raises:
+            HearsightError: They cannot be reached at the moment.
         """
-        async with self._reading() as sql:
-            rows = await sql(
-                "SELECT thread_id, metadata FROM checkpoints WHERE checkpoint_ns = '' "
-                "ORDER BY thread_id, checkpoint_id"
-            )
+        try:
+            async with self._reading() as sql:
+                rows = await sql(
+                    "SELECT thread_id, metadata FROM checkpoints WHERE checkpoint_ns = '' "
+                    "ORDER BY thread_id, checkpoint_id"
+                )
+        except self.AWAY as error:
+            raise _away(error) from error
         found: dict[str, Kept] = {}
         for session_id, metadata in rows:
             kept = as_kept(session_id, metadata)
@@ -266,3 +271,8 @@ class Checkpoints(ABC):
 
 def _thread(session_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": session_id, "checkpoint_ns": ""}}
+
+
+def _away(error: Exception) -> HearsightError:
+    _log.error("conversations away", exc_info=error)
+    return HearsightError(TRY_LATER, code="conversations_unavailable")

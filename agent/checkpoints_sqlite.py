@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -52,7 +52,7 @@ class SqliteCheckpoints(Checkpoints):
         self._connection = connection
         self._writing = asyncio.Lock()
         """There is one connection, and so one transaction at a time."""
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._undoing: set[asyncio.Task[Any]] = set()
 
     async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -92,8 +92,8 @@ class SqliteCheckpoints(Checkpoints):
         self._later(self._connection.rollback())
         await asyncio.sleep(0)  # now it is in the connection's queue
 
-    def _later(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
         self._undoing.add(task)
         task.add_done_callback(self._undone)
 

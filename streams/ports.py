@@ -18,10 +18,7 @@ from hearsight.streams.events import (
     SessionConfig,
 )
 
-MOVED: Final = (
-    "This conversation goes on in another connection, which has taken it up; this one ends, and changes "
-    "nothing of it any more."
-)
+MOVED: Final = "Another connection has taken over this session, and goes on with it elsewhere; this one ends."
 DELETED: Final = "This conversation was deleted, so the session ends; open a new one to go on talking."
 NOT_READABLE: Final = "This conversation was kept, but cannot be read any more; please open a new session."
 

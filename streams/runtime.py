@@ -157,7 +157,9 @@ class SessionRuntime:
         self._front_end = AudioFrontEnd(config.input_format, perception.vad)
         media = resumed.record.media if resumed is not None else {}
         pictures = pictures_in(media)
-        self._eye.newest = next(reversed(pictures.values()), None)
+        # Not a frame of the camera, which may be off by now: what it sees is no longer what is to be seen.
+        attached = (each for each in reversed(pictures.values()) if not each.captured_ms)
+        self._eye.newest = next(attached, None)
         self._agent = agent.open(session_id, self, _agent_state(resumed, pictures))
         self._media = KeptMedia(options.keep_media if options.keeper else (), media)
         revision = resumed.record.revision if resumed is not None else ""

@@ -78,7 +78,7 @@ async def test_who_takes_a_conversation_up_has_it_alone(opened, name):
         taken = await second.take_up(name)
         assert session_of(taken) == {"turn": 1}
         assert not await first.owns(name, revision)
-        with pytest.raises(Superseded, match="goes on in another connection"):
+        with pytest.raises(Superseded, match="has taken over this session"):
             await first.keep(name, record(turn="of the first"), revision)
         revision = await second.keep(name, record(turn=2), taken.revision)
         with pytest.raises(Superseded):

@@ -34,7 +34,7 @@ def test_a_claim_reads_back() -> None:
 
 def test_the_newest_claim_is_good_and_all_others_say_why_not() -> None:
     claims.check(Claim(3, "c"), 3)
-    with pytest.raises(Superseded, match="goes on in another connection") as moved:
+    with pytest.raises(Superseded, match="has taken over this session") as moved:
         claims.check(Claim(3, "c"), 4)
     with pytest.raises(Superseded, match="was deleted") as deleted:
         claims.check(Claim(3, "c"), None)

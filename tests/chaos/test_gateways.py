@@ -194,10 +194,10 @@ async def test_a_session_that_was_taken_elsewhere_ends_with_a_reason_and_changes
     await client.say("hello here", "u2")
     error = await client.until(lambda event: event["type"] == "error")
     assert error["error"]["code"] == "session_taken_over"
-    assert "goes on in another connection" in error["error"]["message"]
+    assert "has taken over this session" in error["error"]["message"]
     assert [event["type"] for event in client.events[stale:]] == ["error"], "nothing of it was told"
     await old.wait_closed()
-    assert old.close_code == 1008 and "goes on in another connection" in old.close_reason
+    assert old.close_code == 1008 and "has taken over this session" in old.close_reason
 
     del client.events[stale:]
     client.socket = here
