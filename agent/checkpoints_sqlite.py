@@ -81,21 +81,18 @@ class SqliteCheckpoints(Checkpoints):
                 yield self._sql, self.saver
                 await self._connection.commit()
             except BaseException:
-                await self._undo()
+                await self._next(self._connection.rollback())
                 raise
             finally:
                 if durable:
-                    self._later(self._sql("PRAGMA synchronous=NORMAL"))
+                    await self._next(self._sql("PRAGMA synchronous=NORMAL"))
 
-    async def _undo(self) -> None:
-        """Roll back before anything else is done, without waiting: a disk that hangs is not waited for twice."""
-        self._later(self._connection.rollback())
-        await asyncio.sleep(0)  # now it is in the connection's queue
-
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+    async def _next(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have it done before anything else, without waiting: a disk that hangs is not waited for twice."""
         task = asyncio.create_task(work)
         self._undoing.add(task)
         task.add_done_callback(self._undone)
+        await asyncio.sleep(0)  # now it is in the connection's queue
 
     def _undone(self, task: asyncio.Task[Any]) -> None:
         self._undoing.discard(task)
