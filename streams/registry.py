@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -45,7 +46,8 @@ class Sessions:
     ) -> None:
         self.keeper: Keeper | None = None
         """Where conversations are kept that have no session at the moment; None where none are."""
-        self._reviving = asyncio.Lock()
+        self._reviving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By session id; a store that is slow holds up nobody but whoever waits for that conversation."""
         self._new_runtime = new_runtime
         self._options = options
         self._metrics = metrics
@@ -133,7 +135,8 @@ class Sessions:
             HearsightError: There is no such session, or it has sent no such event.
         """
         session_id, last_event_id = handle.session_id, handle.last_event_id
-        async with self._reviving:  # a client that comes back twice at once gets one session
+        reviving = self._reviving.setdefault(session_id, asyncio.Lock())
+        async with reviving:  # a client that comes back twice at once gets one session
             session = self._live.get(session_id)
             if session is not None and not session.ended.is_set() and not await session.owned():
                 session.give_up(Superseded(MOVED))  # its client has been elsewhere, and comes back
@@ -157,13 +160,14 @@ class Sessions:
         found = await self.keeper.find(handle.session_id) if self.keeper is not None else None
         if self.keeper is None or found is None or found.wire.get("protocol") != endpoint.protocol:
             raise self._unknown()
-        self._check_room()  # before it is taken from a session that may have it elsewhere
-        record = await self.keeper.take_up(handle.session_id)
-        if record is None:
-            raise self._unknown()
         seen = None
         if handle.last_event_id is not None:
             seen = endpoint.new_codec(handle.session_id).number(handle.last_event_id)
+        self._check_room()
+        # Only now that nothing else can be wrong: it is taken from a session that may have it elsewhere.
+        record = await self.keeper.take_up(handle.session_id)
+        if record is None:
+            raise self._unknown()
         return self._begin(handle.session_id, endpoint, record, seen)
 
     def _unknown(self) -> NotFound:
