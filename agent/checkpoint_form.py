@@ -42,9 +42,7 @@ class Kept:
     """None where that cannot be read."""
 
 
-def as_checkpoint(
-    saver: BaseCheckpointSaver[Any], record: Record
-) -> tuple[Checkpoint, CheckpointMetadata]:
+def as_checkpoint(saver: BaseCheckpointSaver[Any], record: Record) -> tuple[Checkpoint, CheckpointMetadata]:
     """A record as a checkpoint with an id of its own, and what a list shows of it."""
     agent = dict(record.agent)
     messages: list[BaseMessage] = agent.pop("messages")

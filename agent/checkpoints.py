@@ -42,7 +42,7 @@ class Checkpoints(ABC):
         max_media_bytes: What they may take in all, from one tidying to the next.
     """
 
-    SCHEMA: ClassVar = (*claims.SCHEMA, *payloads.SCHEMA)
+    SCHEMA: ClassVar[tuple[str, ...]] = (*claims.SCHEMA, *payloads.SCHEMA)
     WRITES: ClassVar[str]
     """LangGraph's table of pending writes."""
     AWAY: ClassVar[tuple[type[Exception], ...]]
@@ -73,8 +73,8 @@ class Checkpoints(ABC):
             durable: Let it outlast a power failure, too, where that takes longer.
         """
 
-    async def _make_room(self, sql: Sql, session_id: str, checkpoint_id: str) -> None:
-        """Delete what is left of the checkpoint that is about to be replaced."""
+    async def _make_room(self, sql: Sql, session_id: str, checkpoint_id: str) -> None:  # noqa: B027
+        """Delete what is left of the checkpoint that is about to be replaced; as a rule, that is nothing."""
 
     async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do some work, perhaps more than once where the store is away."""
@@ -208,10 +208,10 @@ class Checkpoints(ABC):
     async def _recalled(self, media: Mapping[str, Medium]) -> dict[str, Medium]:
         left = MAX_RECALLED_BYTES
         found: dict[str, Medium] = {}
-        for file_id, medium in reversed(media.items()):
+        for file_id, medium in reversed(list(media.items())):
             try:
                 data = await self.data(medium) if left > 0 else None
-            # A conversation without one of its pictures is still one to go on with; the log has the traceback.
+            # Without one of its pictures it is still a conversation to go on with; the log has the traceback.
             except Exception as error:
                 _log.error("medium not readable", sha256=medium.sha256, exc_info=error)
                 data = None

@@ -39,12 +39,12 @@ class PostgresCheckpoints(Checkpoints):
     replaced go in the same transaction.
     """
 
-    SCHEMA: ClassVar = (*Checkpoints.SCHEMA, *TablePayloads.SCHEMA)
+    SCHEMA: ClassVar[tuple[str, ...]] = (*Checkpoints.SCHEMA, *TablePayloads.SCHEMA)
     WRITES: ClassVar = "checkpoint_writes"
     AWAY: ClassVar = (psycopg.OperationalError, PoolTimeout)
     CANNOT_KEEP: ClassVar = (
-        "This conversation cannot be kept at the moment: its database cannot be reached. It goes on, but what "
-        "is said until then would be lost in a restart."
+        "This conversation cannot be kept at the moment: its database cannot be reached. It goes on, but "
+        "what is said until then would be lost in a restart."
     )
 
     def __init__(self, saver: AsyncPostgresSaver, pool: Pool, max_media_bytes: int) -> None:
@@ -89,7 +89,7 @@ def _on(connection: Connection) -> Sql:
     async def sql(statement: str, *values: Any) -> list[tuple[Any, ...]]:
         async with connection.cursor(row_factory=tuple_row) as cursor:
             # The statements are those of this package, and no user's.
-            await cursor.execute(statement.replace("?", "%s"), values)  # type: ignore[arg-type]
+            await cursor.execute(statement.replace("?", "%s"), values)
             return await cursor.fetchall() if cursor.description is not None else []
 
     return sql
@@ -134,7 +134,7 @@ async def open_postgres(url: str, max_media_bytes: int) -> AsyncIterator[Postgre
 
 async def _migrate(connection: psycopg.AsyncConnection[Any], saver: AsyncPostgresSaver) -> None:
     """Make the tables; several services that begin at once do so one after another."""
-    # By trying: a statement that waits for the lock would keep LangGraph's own indexes waiting, and both for ever.
+    # By trying: a statement that waits for the lock would keep LangGraph's indexes waiting, for ever.
     while True:
         cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (MIGRATING,))
         row = await cursor.fetchone()

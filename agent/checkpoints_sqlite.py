@@ -33,9 +33,9 @@ BUSY_TIMEOUT_MS: Final = 5000
 class SqliteCheckpoints(Checkpoints):
     """In a SQLite file; the media in a folder beside it.
 
-    Written to the system at every commit and to the disk at every checkpoint of the log: what is kept outlives
-    the process, whatever kills it; a power failure may cost the last moments. What a tool has returned is
-    written to the disk at once, and all that was kept before with it.
+    Written to the system at every commit and to the disk at every checkpoint of the log: what is kept
+    outlives the process, whatever kills it; a power failure may cost the last moments. What a tool has
+    returned is written to the disk at once, and all that was kept before with it.
     """
 
     WRITES: ClassVar = "writes"

@@ -68,7 +68,7 @@ async def take(sql: Sql, session_id: str) -> int:
         "INSERT INTO hearsight_owners (thread_id, epoch) VALUES (?, ?) "
         "ON CONFLICT (thread_id) DO UPDATE SET epoch = hearsight_owners.epoch + 1 RETURNING epoch",
         session_id,
-        # Not 1: what is begun anew under the name of a conversation that was deleted is not that conversation.
+        # Not 1: what is begun anew under the name of a conversation that was deleted is another one.
         secrets.randbits(48),
     )
     return int(row[0])

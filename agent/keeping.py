@@ -73,7 +73,7 @@ def recall(
     pictures, speech = state.get("pictures", {}), state.get("speech", {})
     for message in context.messages:
         for block in blocks(message) if isinstance(message, HumanMessage) else ():
-            file_id = block.get("file_id")
+            file_id = str(block.get("file_id"))
             if block["type"] == "image" and file_id in pictures:
                 if capabilities.pictures or not block["caption"]:
                     picture = pictures[file_id]

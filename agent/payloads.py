@@ -1,4 +1,4 @@
-"""Where the data of pictures and utterances are kept: by content, beside the conversations that refer to them.
+"""Where the data of pictures and utterances are kept: by content, beside the conversations.
 
 Which conversation refers to what stands in a table of the same database, and changes in the same transaction
 as the conversation. Data to which nothing refers any more go with the conversation that was deleted, or at
@@ -27,7 +27,7 @@ SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS hearsight_media_refs_sha256 ON hearsight_media_refs (sha256)",
 )
 GRACE_S: Final = 3600.0
-"""Age below which a sweep leaves a file alone: the conversation that it belongs to may be about to be kept."""
+"""Age below which a sweep leaves a file alone: its conversation may be about to be kept."""
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 _log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Payloads(Protocol):
 
 
 async def refer(sql: Sql, session_id: str, names: Collection[str]) -> set[str]:
-    """Note that a conversation refers to these data and no others; returns those to which it did not before."""
+    """Note that a conversation refers to these data and no others; returns those that are new to it."""
     rows = await sql("SELECT sha256 FROM hearsight_media_refs WHERE thread_id = ?", session_id)
     before, now = {str(row[0]) for row in rows}, set(names)
     for name in sorted(before - now):
@@ -126,7 +126,9 @@ class FilePayloads:
             path = self._path(name)
             try:
                 if path.stat().st_size == len(data):
-                    os.utime(path)  # it counts as new, so that no sweep takes it from whoever is about to refer to it
+                    os.utime(
+                        path
+                    )  # it counts as new, so that no sweep takes it from whoever is about to refer to it
                     continue
             except FileNotFoundError:
                 pass

@@ -38,7 +38,7 @@ class TablePayloads:
     async def drop(self, sql: Sql, names: Collection[str]) -> None:
         """Delete those of them to which nothing refers."""
         if names:
-            # Whoever is just referring to one of them holds it locked; the second statement sees what they did.
+            # Whoever is just referring to one of them holds it locked; the second statement sees that.
             wanted = sorted(names)
             await sql(
                 "SELECT 1 FROM hearsight_media WHERE sha256 = ANY(?) ORDER BY sha256 FOR UPDATE", wanted

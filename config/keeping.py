@@ -39,9 +39,9 @@ class ConversationsSettings(Section):
 
     media: Names[Literal["pictures", "audio"]] = Field(
         ("pictures",),
-        description="Media that are kept with conversations, which can refer to them after a restart: pictures "
-        "that were shown, and what the user said as audio. They stand in a folder beside the file, or in the "
-        "database.",
+        description="Media that are kept with conversations, which can refer to them after a restart: "
+        "pictures that were shown, and what the user said as audio. They stand in a folder beside the file, "
+        "or in the database.",
     )
     max_media_bytes: int = Field(
         4096 * MIB,

@@ -76,7 +76,9 @@ async def _open_postgres(settings: ConversationsSettings) -> AsyncIterator[Check
     from hearsight.agent.checkpoints_postgres import open_postgres
 
     assert settings.postgres_url is not None  # the settings insist on it
-    async with open_postgres(settings.postgres_url.get_secret_value(), settings.max_media_bytes) as checkpoints:
+    async with open_postgres(
+        settings.postgres_url.get_secret_value(), settings.max_media_bytes
+    ) as checkpoints:
         yield checkpoints
 
 

@@ -65,7 +65,7 @@ class StateConflict(HearsightError):
 
 
 class Superseded(StateConflict):
-    """The conversation goes on in another process, or was deleted: this session may keep nothing more of it."""
+    """The conversation goes on in another process, or was deleted: this session keeps nothing more of it."""
 
     code = "session_taken_over"
 

@@ -7,7 +7,7 @@ import io
 import wave
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.ports import Medium
 
-Kind = Literal["pictures", "audio"]
+Kind: TypeAlias = Literal["pictures", "audio"]
+PICTURES: Final[tuple[Kind, ...]] = ("pictures",)
 
 WAV = "audio/wav"
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -39,7 +40,7 @@ class KeptMedia:
 
     def __init__(
         self,
-        kinds: Collection[Kind] = ("pictures",),
+        kinds: Collection[Kind] = PICTURES,
         media: Mapping[str, Medium] | None = None,
         *,
         max_waiting_bytes: int = MAX_WAITING_BYTES,

@@ -54,7 +54,7 @@ class Record:
     media: Mapping[str, Medium] = field(default_factory=dict)
     """What the messages refer to, by file id, the latest last."""
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What calls returned, by call id, that were kept by `Keeper.note` and are not in the conversation yet."""
+    """What calls returned, by call id, that `Keeper.note` has kept and that is in no message yet."""
     revision: str = ""
     """With what to keep it again, where it was taken up."""
 

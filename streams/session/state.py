@@ -66,10 +66,7 @@ class SessionState:
     def pictures(self) -> tuple[str, ...]:
         """Keys of the pictures that its items hold."""
         return tuple(
-            part.picture.key
-            for item in self.items
-            for part in item.content
-            if isinstance(part, ImageContent)
+            part.picture.key for item in self.items for part in item.content if isinstance(part, ImageContent)
         )
 
     def to_json(self) -> dict[str, Any]:

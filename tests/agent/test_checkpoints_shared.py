@@ -1,4 +1,4 @@
-"""Conversations that several processes share, in a file and in a real Postgres: whose they are, and their media.
+"""Conversations that several processes share, in a file and in a real Postgres: whose they are; their media.
 
 Two stores stand for two processes: each has connections of its own, and they know nothing of each other.
 """
@@ -57,7 +57,9 @@ def picture(content: bytes) -> Medium:
     return of_picture(Picture(content, "image/jpeg", 64, 48, hashlib.md5(content).hexdigest(), 5.0))
 
 
-def record(*, running: tuple[str, ...] = (), media: dict[str, Medium] | None = None, **session: Any) -> Record:
+def record(
+    *, running: tuple[str, ...] = (), media: dict[str, Medium] | None = None, **session: Any
+) -> Record:
     messages = [HumanMessage("Hello!", id="u1")]
     calls = [{"id": call_id, "name": "light", "arguments": {}} for call_id in running]
     return Record(session, {"messages": messages, "running": calls}, {"written": 3}, media or {})
@@ -80,11 +82,11 @@ async def test_who_takes_a_conversation_up_has_it_alone(opened, name):
         assert not await first.owns(name, revision)
         with pytest.raises(Superseded, match="has taken over this session"):
             await first.keep(name, record(turn="of the first"), revision)
-        revision = await second.keep(name, record(turn=2), taken.revision)
+        later = await second.keep(name, record(turn=2), taken.revision)
         with pytest.raises(Superseded):
             await first.note(name, revision, "call_1", {"content": "done"})
         assert session_of(await first.find(name)) == {"turn": 2}
-        assert await second.owns(name, revision)
+        assert await second.owns(name, later)
 
 
 async def test_it_can_be_taken_back(opened, name):

@@ -52,6 +52,15 @@ def on_disk(folder: Path) -> Mapping[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("??/*")}
 
 
+def places(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.glob("??/*")}
+
+
+def the_only(folder: Path) -> Path:
+    (path,) = folder.glob("??/*")
+    return path
+
+
 def made_old(folder: Path, *, but: str = "") -> None:
     """Set the clocks of all files back by more than a sweep minds."""
     for path in folder.glob("??/*"):
@@ -66,19 +75,19 @@ async def test_what_is_put_is_there_under_its_content(
     await files.prepare(contents)
     assert on_disk(folder) == contents
     for name, data in contents.items():
-        assert (folder / name[:2] / name).exists()
+        assert f"{name[:2]}/{name}" in places(folder)
         assert await files.get(sql, name) == data
     assert await files.get(sql, "0" * 64) is None
 
 
 async def test_nobody_else_on_the_machine_reads_it(files: FilePayloads, folder: Path) -> None:
     await files.prepare(named(b"a face"))
-    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("??/*"))
+    assert the_only(folder).stat().st_mode & 0o077 == 0
 
 
 async def test_the_same_content_is_written_once_and_counts_as_new(files: FilePayloads, folder: Path) -> None:
     await files.prepare(named(b"one"))
-    (path,) = folder.glob("??/*")
+    path = the_only(folder)
     before = path.stat().st_ino
     made_old(folder)
     await files.prepare(named(b"one"))
@@ -89,7 +98,7 @@ async def test_the_same_content_is_written_once_and_counts_as_new(files: FilePay
 async def test_a_file_that_was_cut_short_is_written_anew(files: FilePayloads, folder: Path) -> None:
     contents = named(b"a whole picture")
     await files.prepare(contents)
-    (path,) = folder.glob("??/*")
+    path = the_only(folder)
     path.write_bytes(b"a wh")
     await files.prepare(contents)
     assert on_disk(folder) == contents
@@ -100,7 +109,7 @@ async def test_spoilt_bytes_count_as_gone_and_are_told_of(
 ) -> None:
     contents = named(b"a whole picture")
     await files.prepare(contents)
-    (path,) = folder.glob("??/*")
+    path = the_only(folder)
     path.write_bytes(b"another picture")
     with structlog.testing.capture_logs() as logs:
         assert await files.get(sql, *contents) is None
@@ -153,7 +162,7 @@ async def test_a_sweep_takes_what_a_kill_has_left_half_written(
 ) -> None:
     await files.prepare(named(b"whole"))
     await payloads.refer(sql, "s1", named(b"whole"))
-    (path,) = folder.glob("??/*")
+    path = the_only(folder)
     path.with_name(f".{path.name}.0123456789abcdef").write_bytes(b"wh")
     made_old(folder)
     assert await files.sweep(sql, 10**9) == 1

@@ -1,7 +1,7 @@
 """A service that is killed with ``kill -9`` again and again, while clients hold conversations with it.
 
-``CHAOS_KILLS`` says how often, ``CHAOS_CLIENTS`` in how many conversations at once: a few by default, 200 kills
-over 20 conversations under ``make chaos``.
+``CHAOS_KILLS`` says how often, ``CHAOS_CLIENTS`` in how many conversations at once: a few by default, 200
+kills over 20 conversations under ``make chaos``.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ async def test_nothing_that_was_told_is_lost_and_no_tool_runs_twice(tmp_path):
         f"\n{KILLS} kills over {CLIENTS} conversations. Told for good, and there after the restart: "
         f"{count.turns} of {count.turns} turns, {count.results} of {count.results} results of tools, "
         f"{count.words:,} of {count.words:,} words of answers.\n"
-        f"{statuses['completed']} answers were completed; {lost} were being given when the service was killed, "
-        f"at most one a kill and conversation, and ended as failed.\n"
+        f"{statuses['completed']} answers were completed; {lost} were being given when the service was "
+        "killed, at most one a kill and conversation, and ended as failed.\n"
         f"{len(begun)} tools that may run once ran once; {len(begun - ended)} were cut off and "
-        f"{len(untouched)} not begun, which the model was told. {len(unknown & ended)} had written their last "
-        "word and not returned it: nobody can know of those.\n"
+        f"{len(untouched)} not begun, which the model was told. {len(unknown & ended)} had done their work "
+        "and not returned: nobody can know of those.\n"
     )
     assert lost <= KILLS * CLIENTS
 

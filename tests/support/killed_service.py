@@ -139,9 +139,7 @@ class Talker:
                 heard_ms = self.random.randrange(100, 1500)
                 fields = {"item_id": item["id"], "content_index": 0, "audio_end_ms": heard_ms}
                 await socket.send(json.dumps({"type": "conversation.item.truncate", **fields}))
-                await socket.send(
-                    json.dumps({"type": "conversation.item.retrieve", "item_id": item["id"]})
-                )
+                await socket.send(json.dumps({"type": "conversation.item.retrieve", "item_id": item["id"]}))
 
     def note(self, event: dict[str, Any]) -> None:
         self.last_event_id = event["event_id"]
