@@ -12,7 +12,6 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
     Checkpoint,
-    CheckpointMetadata,
     CheckpointTuple,
     empty_checkpoint,
 )
@@ -42,7 +41,7 @@ class Kept:
     """None where that cannot be read."""
 
 
-def as_checkpoint(saver: BaseCheckpointSaver[Any], record: Record) -> tuple[Checkpoint, CheckpointMetadata]:
+def as_checkpoint(saver: BaseCheckpointSaver[Any], record: Record) -> tuple[Checkpoint, Any]:
     """A record as a checkpoint with an id of its own, and what a list shows of it."""
     agent = dict(record.agent)
     messages: list[BaseMessage] = agent.pop("messages")

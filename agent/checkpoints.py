@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import structlog
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 
 from hearsight.agent import claims, payloads
 from hearsight.agent.checkpoint_form import RESULT, Kept, as_checkpoint, as_kept, as_record
@@ -76,6 +76,10 @@ class Checkpoints(ABC):
     async def _make_room(self, sql: Sql, session_id: str, checkpoint_id: str) -> None:  # noqa: B027
         """Delete what is left of the checkpoint that is about to be replaced; as a rule, that is nothing."""
 
+    def _seal(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What to note of a checkpoint, so that spoilt bytes are not taken for what somebody said."""
+        return {}
+
     async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do some work, perhaps more than once where the store is away."""
         return await work()
@@ -115,6 +119,7 @@ class Checkpoints(ABC):
             if session_id in self._noted:
                 await self._forget_notes(sql, session_id, record)
             await self._make_room(sql, session_id, checkpoint["id"])
+            metadata |= self._seal(checkpoint)
             await saver.aput(_thread(session_id), checkpoint, metadata, checkpoint["channel_versions"])
         return str(Claim(epoch, checkpoint["id"]))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 import aiosqlite
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -19,6 +21,7 @@ from hearsight.agent.checkpoints import Checkpoints
 from hearsight.agent.claims import Sql
 from hearsight.agent.payloads import FilePayloads
 from hearsight.streams.errors import NotKept
+from hearsight.streams.ports import Record
 
 T = TypeVar("T")
 
@@ -28,6 +31,25 @@ FULL: Final = (
 )
 BUSY_TIMEOUT_MS: Final = 5000
 """For which another process may be writing."""
+
+
+class SealingSerializer(JsonPlusSerializer):
+    """Tells of what it is about to write what it will come to, and then does not do the work again."""
+
+    def __init__(self) -> None:
+        super().__init__(allowed_msgpack_modules=None)
+        self._latest: tuple[Any, tuple[str, bytes]] | None = None
+
+    def seal(self, value: Any) -> str:
+        """The digest of a value as it will be written."""
+        written = super().dumps_typed(value)
+        self._latest = value, written
+        return digest(written[1])
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Write a value."""
+        latest, self._latest = self._latest, None
+        return latest[1] if latest is not None and latest[0] is obj else super().dumps_typed(obj)
 
 
 class SqliteCheckpoints(Checkpoints):
@@ -45,10 +67,10 @@ class SqliteCheckpoints(Checkpoints):
         "said until that is mended would be lost in a restart."
     )
 
-    def __init__(
-        self, saver: AsyncSqliteSaver, connection: aiosqlite.Connection, folder: Path, max_media_bytes: int
-    ) -> None:
-        super().__init__(saver, FilePayloads(folder), max_media_bytes)
+    def __init__(self, connection: aiosqlite.Connection, folder: Path, max_media_bytes: int) -> None:
+        self._serializer = SealingSerializer()
+        self._sqlite = AsyncSqliteSaver(connection, serde=self._serializer)
+        super().__init__(self._sqlite, FilePayloads(folder), max_media_bytes)
         self._connection = connection
         self._writing = asyncio.Lock()
         """There is one connection, and so one transaction at a time."""
@@ -61,6 +83,29 @@ class SqliteCheckpoints(Checkpoints):
             if _is_full(error):
                 raise NotKept(FULL) from error
             raise
+
+    async def setup(self) -> None:
+        """Make or migrate the tables."""
+        await self._sqlite.setup()
+        async with self._transaction() as (sql, _):
+            for statement in self.SCHEMA:
+                await sql(statement)
+
+    def _seal(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """A digest: SQLite itself notices spoilt bytes only where they are its own."""
+        return {"digest": self._serializer.seal(checkpoint)}
+
+    async def _find(self, session_id: str, epoch: int | None) -> Record | None:
+        rows = await self._sql(
+            "SELECT checkpoint, metadata FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' "
+            "ORDER BY checkpoint_id DESC LIMIT 1",
+            session_id,
+        )
+        for data, metadata in rows:
+            # Those of earlier versions, and of other graphs, bear none.
+            if json.loads(metadata).get("digest", digest(data)) != digest(data):
+                raise ValueError("its bytes are not those that were written")
+        return await super()._find(session_id, epoch)
 
     async def _sql(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:
         return [tuple(row) for row in await self._connection.execute_fetchall(statement, values)]
@@ -113,12 +158,9 @@ async def open_sqlite(path: Path, max_media_bytes: int) -> AsyncIterator[SqliteC
     try:
         await connection.execute("PRAGMA synchronous=NORMAL")
         await connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        await saver.setup()
-        for statement in SqliteCheckpoints.SCHEMA:
-            await connection.execute(statement)
-        await connection.commit()
-        yield SqliteCheckpoints(saver, connection, media_folder(path), max_media_bytes)
+        checkpoints = SqliteCheckpoints(connection, media_folder(path), max_media_bytes)
+        await checkpoints.setup()
+        yield checkpoints
     finally:
         await connection.close()
 
@@ -131,6 +173,11 @@ def media_folder(path: Path) -> Path:
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)  # what people say is nobody else's business
+
+
+def digest(data: bytes) -> str:
+    """Of what is written."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _is_full(error: Exception) -> bool:

@@ -242,3 +242,25 @@ async def test_a_place_that_cannot_be_written_is_named(tmp_path):
 async def test_a_store_may_be_none():
     async with open_conversations(ConversationsSettings(store="none")) as checkpoints:
         assert checkpoints is None
+
+
+async def test_a_bit_that_flipped_is_not_taken_for_what_somebody_said(opened, path):
+    async with opened() as checkpoints:
+        await checkpoints.keep("s1", record([HumanMessage(f"{'Listen. ' * 10}It opens with 4711.")]))
+    data = path.read_bytes()
+    assert data.count(b"opens with 4711") == 1
+    path.write_bytes(data.replace(b"opens with 4711", b"opens with 4710"))
+    async with opened() as checkpoints:
+        with pytest.raises(StateConflict, match="open a new session"):
+            await checkpoints.take_up("s1")
+
+
+async def test_what_was_kept_without_a_digest_is_read(opened, path):
+    async with opened() as checkpoints:
+        await checkpoints.keep("s1", record(turn=1))
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE checkpoints SET metadata = json_remove(CAST(metadata AS TEXT), '$.digest')"
+        )
+    async with opened() as checkpoints:
+        assert (await checkpoints.take_up("s1")).session == {"turn": 1}

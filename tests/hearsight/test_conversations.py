@@ -380,7 +380,7 @@ class TestCommand:
         (medium,) = json.loads(target.read_text())["media"].values()
         assert medium["mime_type"] == "image/jpeg" and medium["sha256"] == file.name
         assert (tmp_path / "conversation.media" / medium["file"]).read_bytes() == cat
-        assert "file" not in (await asyncio.to_thread(run, "export", session_id)).output
+        assert '"file":' not in (await asyncio.to_thread(run, "export", session_id)).output
         assert "Deleted 1" in (await asyncio.to_thread(run, "delete", session_id)).output
         assert not file.exists()
 
