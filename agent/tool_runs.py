@@ -13,6 +13,7 @@ import structlog
 
 from hearsight.agent.context import Context
 from hearsight.streams.errors import NotKept, StateConflict
+from hearsight.streams.observing import stage
 from hearsight.tools.calls import ToolCall, ToolOutcome
 from hearsight.tools.context import ToolContext
 from hearsight.tools.registry import ToolRegistry
@@ -102,7 +103,10 @@ class ToolRuns:
         try:
             if once:
                 await self._until_kept()
-            outcome = await registry.run(call, self._tool_context)
+            with stage("tool", tool=call.name) as made:
+                outcome = await registry.run(call, self._tool_context)
+                if not outcome.ok:
+                    made.fail()
             if once and self._note is not None:
                 await self._note(call.id, asdict(outcome))
             self._put(call, outcome, context, long_running=spec is not None and spec.long_running)

@@ -22,6 +22,7 @@ from hearsight.config.settings import Settings, load_settings
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import Item
+from hearsight.streams.ids import SHOWN_CHARS
 from hearsight.streams.ports import Medium, Record
 from hearsight.streams.session.state import SessionState
 
@@ -42,9 +43,6 @@ _SUFFIXES: Final = {
     "image/gif": ".gif",
     "audio/wav": ".wav",
 }
-
-SHOWN_CHARS: Final = 13
-"""Of an id: enough to tell it from others, and too little to take up its session."""
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or how the id begins.")]
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -103,7 +104,7 @@ class Sight:
     async def _run(self, work: Callable[[], Result]) -> Result:
         if self._closed:
             raise EngineError("The engine is closed.", code="engine_unavailable")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, work)
 
     def _describe(self, bgr: Pixels, text: bool) -> SceneDescription:
         detector = self._loaded_detector()
