@@ -20,6 +20,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from hearsight.agent.checkpoints import Checkpoints
 from hearsight.agent.claims import Sql
 from hearsight.agent.payloads import FilePayloads
+from hearsight.agent.turns import Turns
 from hearsight.streams.errors import NotKept
 from hearsight.streams.ports import Record
 
@@ -72,8 +73,8 @@ class SqliteCheckpoints(Checkpoints):
         self._sqlite = AsyncSqliteSaver(connection, serde=self._serializer)
         super().__init__(self._sqlite, FilePayloads(folder), max_media_bytes)
         self._connection = connection
-        self._writing = asyncio.Lock()
-        """There is one connection, and so one transaction at a time."""
+        self._writing = Turns()
+        """There is one connection, and so one transaction at a time; results of tools go first."""
         self._undoing: set[asyncio.Task[Any]] = set()
 
     async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -118,7 +119,7 @@ class SqliteCheckpoints(Checkpoints):
     async def _transaction(
         self, *, durable: bool = False
     ) -> AsyncIterator[tuple[Sql, BaseCheckpointSaver[Any]]]:
-        async with self._writing:
+        async with self._writing.turn(first=durable):
             try:
                 if durable:
                     await self._sql("PRAGMA synchronous=FULL")
