@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos vllm bench studio lint types format page docs clean help
+.PHONY: serve test check audit fuzz chaos vllm bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conver
 chaos: $(VENV)/.dev  ## Kill a service 200 times over 20 conversations, and count what is lost
 	$(BIN)/hearsight models pull
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_CLIENTS=$${CHAOS_CLIENTS:-20} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+
+audit: $(VENV)/.dev  ## Ask PyPI for known weaknesses in the packages (skipped where it cannot be asked)
+	$(BIN)/python .ci/audit.py
 
 vllm: $(VENV)/.dev $(VENV)/vllm/.done  ## Run the tests of the openai engine against a real vLLM, on the CPU
 	VLLM=$(CURDIR)/$(VENV)/vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)

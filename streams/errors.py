@@ -9,6 +9,7 @@ The tree::
     ├── StateConflict       a well-formed event at the wrong time
     │   └── Superseded      the conversation goes on elsewhere, or was deleted
     ├── NotFound            an event that names an unknown item or response
+    ├── AccessDenied        a key or client secret that opens nothing, or none
     ├── LimitExceeded       more than the service accepts
     ├── NotKept             what has changed could not be kept
     └── EngineError         the engine, a tool or the voice failed
@@ -74,6 +75,13 @@ class NotFound(HearsightError):
     """An event that names an item or a response that does not exist."""
 
     code = "item_not_found"
+    kind = "invalid_request_error"
+
+
+class AccessDenied(HearsightError):
+    """Nobody is let in who shows no key, or one that does not count, or no longer."""
+
+    code = "invalid_api_key"
     kind = "invalid_request_error"
 
 

@@ -30,8 +30,9 @@ class LiveServer:
     def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0, **limits: int) -> None:
         self._port = port
         self._limits = limits
-        # Tests that want a conversation to be kept say where.
-        overrides = {"conversations.store": "none", **(overrides or {})}
+        # Tests that want a conversation to be kept, or keys, say where.
+        nowhere = {"conversations.store": "none", "server.keys_file": "/nowhere/keys.json"}
+        overrides = {**nowhere, **(overrides or {})}
         self.settings = load_settings(overrides=overrides).settings
         self.service: Service
         self.server: Server
