@@ -77,7 +77,7 @@ async def test_a_full_disk_is_told_of_and_what_was_said_is_kept_once_there_is_ro
             shown = base64.b64encode(PICTURE.read_bytes()).decode()
             answer = await client.say(
                 "u1",
-                {"type": "input_text", "text": "hello " + 4000 * "long "},
+                {"type": "input_text", "text": "hello, look at this"},
                 {"type": "input_image", "image_url": f"data:image/jpeg;base64,{shown}"},
             )
             assert answer["status"] == "completed"
