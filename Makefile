@@ -25,9 +25,9 @@ check: lint types  ## Lint, types, and `make test` with coverage
 fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conversations and more
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest tests/streams/session/test_invariants.py $(ARGS)
 
-chaos: $(VENV)/.dev  ## Kill a service 200 times in the midst of conversations, and count what is lost
+chaos: $(VENV)/.dev  ## Kill a service 200 times over 20 conversations, and count what is lost
 	$(BIN)/hearsight models pull
-	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_CLIENTS=$${CHAOS_CLIENTS:-20} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
 
 audit: $(VENV)/.dev  ## Ask PyPI for known weaknesses in the packages (skipped where it cannot be asked)
 	$(BIN)/python .ci/audit.py

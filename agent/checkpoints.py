@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import structlog
-from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, empty_checkpoint
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 
-from hearsight.agent.messages import blocks
-from hearsight.streams.errors import StateConflict
-from hearsight.streams.ports import Record
+from hearsight.agent import claims, payloads
+from hearsight.agent.checkpoint_form import RESULT, Kept, as_checkpoint, as_kept, as_record
+from hearsight.agent.claims import Claim, Sql
+from hearsight.agent.payloads import Payloads
+from hearsight.streams.errors import HearsightError, NotKept, StateConflict
+from hearsight.streams.ports import NOT_READABLE, Medium, Record
 
-FORMAT: Final = 1
-"""Of the ``hearsight`` channel; another one is not understood."""
-TITLE_CHARS: Final = 60
+T = TypeVar("T")
+
+MAX_RECALLED_BYTES: Final = 64 * 1024 * 1024
+"""Of the media of a conversation that is taken up, the newest first: as much as a session holds at all."""
+TRY_LATER: Final = "The conversations that are kept cannot be reached at the moment; try again shortly."
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A conversation that is kept, as it stands in a list."""
-
-    session_id: str
-    title: str
-    """How the user began."""
-    turns: int
-    """Messages of the user."""
-    updated_at: datetime
-
-
-class Checkpoints:
-    """Implements ``hearsight.streams.ports.Keeper``.
+class Checkpoints(ABC):
+    """Implements ``hearsight.streams.ports.Keeper``, but for what differs from database to database.
 
     The channel ``messages`` holds the conversation as LangChain messages, so that any graph with such a
     channel reads it as a thread of its own; ``hearsight`` holds what only this service needs. A conversation
@@ -44,10 +38,53 @@ class Checkpoints:
 
     Args:
         saver: Of LangGraph's; the caller opens and closes it.
+        media: Where the data are to which messages refer.
+        max_media_bytes: What they may take in all, from one tidying to the next.
     """
 
-    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
+    SCHEMA: ClassVar[tuple[str, ...]] = (*claims.SCHEMA, *payloads.SCHEMA)
+    WRITES: ClassVar[str]
+    """LangGraph's table of pending writes."""
+    AWAY: ClassVar[tuple[type[Exception], ...]]
+    """Errors of a store that cannot be reached, whatever is in it."""
+    CANNOT_KEEP: ClassVar[str]
+    """What the client is told of such an error."""
+
+    def __init__(self, saver: BaseCheckpointSaver[Any], media: Payloads, max_media_bytes: int) -> None:
         self.saver: Final = saver
+        self._media = media
+        self._max_media_bytes = max_media_bytes
+        self._noted: set[str] = set()
+        """Conversations of which results are noted."""
+
+    # --- what differs ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _reading(self) -> AbstractAsyncContextManager[Sql]:
+        """To look something up."""
+
+    @abstractmethod
+    def _transaction(
+        self, *, durable: bool = False
+    ) -> AbstractAsyncContextManager[tuple[Sql, BaseCheckpointSaver[Any]]]:
+        """To change something: all of it or nothing, one after another. The saver comes last: it may commit.
+
+        Args:
+            durable: Let it outlast a power failure, too, where that takes longer.
+        """
+
+    async def _make_room(self, sql: Sql, session_id: str, checkpoint_id: str) -> None:  # noqa: B027
+        """Delete what is left of the checkpoint that is about to be replaced; as a rule, that is nothing."""
+
+    def _seal(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What to note of a checkpoint, so that spoilt bytes are not taken for what somebody said."""
+        return {}
+
+    async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do some work, perhaps more than once where the store is away."""
+        return await work()
+
+    # --- the keeper -----------------------------------------------------------------------------------------
 
     async def keep(self, session_id: str, record: Record, revision: str = "") -> str:
         """Put a conversation in the place of what was kept of it before.
@@ -55,102 +92,192 @@ class Checkpoints:
         Args:
             session_id: Whose it is.
             record: The conversation.
-            revision: What the last call for it returned; empty at first.
-        """
-        agent = dict(record.agent)
-        messages: list[BaseMessage] = agent.pop("messages")
-        checkpoint = empty_checkpoint()
-        checkpoint["id"] = self._id(checkpoint["id"], revision)
-        checkpoint["channel_values"] = {
-            "messages": messages,
-            "hearsight": {
-                "format": FORMAT,
-                "session": record.session,
-                "agent": agent,
-                "wire": record.wire,
-            },
-        }
-        version = self.saver.get_next_version(None, None)
-        checkpoint["channel_versions"] = dict.fromkeys(checkpoint["channel_values"], version)
-        metadata: Any = {
-            "source": "update",
-            "step": len(messages),
-            "title": _title(messages),
-            "turns": sum(isinstance(message, HumanMessage) for message in messages),
-            "updated_at": checkpoint["ts"],
-        }
-        await self.saver.aput(_thread(session_id), checkpoint, metadata, checkpoint["channel_versions"])
-        return checkpoint["id"]
+            revision: What the last call for it returned, or `take_up`; empty at first.
 
-    def _id(self, new: str, revision: str) -> str:
-        """The id of the next checkpoint: the same as before, so that it replaces that one."""
-        return revision or new
+        Raises:
+            Superseded: Another has taken it up since, or it was deleted.
+            NotKept: It could not be kept, for a reason to tell its client.
+        """
+        try:
+            return await self._trying(lambda: self._keep(session_id, record, revision))
+        except self.AWAY as error:
+            raise NotKept(self.CANNOT_KEEP) from error
+
+    async def _keep(self, session_id: str, record: Record, revision: str) -> str:
+        claim = Claim.parse(revision)
+        checkpoint, metadata = as_checkpoint(self.saver, record)
+        if claim is not None:
+            checkpoint["id"] = claim.checkpoint_id  # so that it replaces that one
+        fresh = {medium.sha256: medium.data for medium in record.media.values() if medium.data is not None}
+        await self._media.prepare(fresh)
+        async with self._transaction() as (sql, saver):
+            if claim is not None:
+                await claims.hold(sql, session_id, claim)
+            epoch = claim.epoch if claim is not None else await claims.take(sql, session_id)
+            await self._media.put(sql, fresh)
+            await payloads.refer(sql, session_id, {medium.sha256 for medium in record.media.values()})
+            if session_id in self._noted:
+                await self._forget_notes(sql, session_id, record)
+            await self._make_room(sql, session_id, checkpoint["id"])
+            metadata |= self._seal(checkpoint)
+            await saver.aput(_thread(session_id), checkpoint, metadata, checkpoint["channel_versions"])
+        return str(Claim(epoch, checkpoint["id"]))
+
+    async def note(self, session_id: str, revision: str, call_id: str, result: Mapping[str, Any]) -> None:
+        """Keep what a call has returned, at once and down to the disk, until a record has it.
+
+        Raises:
+            Superseded: Another has taken the conversation up, or it was deleted.
+        """
+        claim = Claim.parse(revision)
+        if claim is None:
+            raise ValueError("a conversation that is not kept has no place for results")
+        self._noted.add(session_id)
+        thread = _thread(session_id)
+        thread["configurable"]["checkpoint_id"] = claim.checkpoint_id
+
+        async def write() -> None:
+            async with self._transaction(durable=True) as (sql, saver):
+                await claims.hold(sql, session_id, claim)
+                await saver.aput_writes(thread, [(RESULT, dict(result))], call_id)
+
+        await self._trying(write)
+
+    async def _forget_notes(self, sql: Sql, session_id: str, record: Record) -> None:
+        """Delete the results that the record has: of all calls but those that it names as running."""
+        running = [call["id"] for call in record.agent.get("running", ())]
+        but = f"AND task_id NOT IN ({', '.join('?' * len(running))})" if running else ""
+        await sql(
+            f"DELETE FROM {self.WRITES} WHERE thread_id = ? AND channel = ? {but}",
+            session_id,
+            RESULT,
+            *running,
+        )
+        if not running:
+            self._noted.discard(session_id)
 
     async def find(self, session_id: str) -> Record | None:
-        """A conversation that was kept; None when there is none.
+        """A conversation that was kept, to look at; None when there is none.
 
         Raises:
             StateConflict: It cannot be read.
+            HearsightError: Nothing can be read at the moment.
         """
-        try:
-            found = await self.saver.aget_tuple(_thread(session_id))
-            if found is None:
+        return await self._reach(session_id, lambda: self._find(session_id, None))
+
+    async def take_up(self, session_id: str) -> Record | None:
+        """A conversation that was kept, to go on with, its media included; whoever had it has it no more.
+
+        Raises:
+            StateConflict: It cannot be read.
+            HearsightError: Nothing can be read at the moment.
+        """
+        return await self._reach(session_id, lambda: self._take_up(session_id))
+
+    async def _take_up(self, session_id: str) -> Record | None:
+        async with self._transaction() as (sql, _):
+            if not await sql("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", session_id):
                 return None
-            values = found.checkpoint["channel_values"]
-            own = values["hearsight"]
-            if own["format"] != FORMAT:
-                raise ValueError(f"its format is {own['format']}, not {FORMAT}")
-            agent = {**own["agent"], "messages": values["messages"]}
-            return Record(own["session"], agent, own["wire"], found.checkpoint["id"])
+            epoch = await claims.take(sql, session_id)
+        # Only now, when nobody else can write to it any more.
+        record = await self._find(session_id, epoch)
+        if record is not None and record.results:
+            self._noted.add(session_id)
+        return None if record is None else replace(record, media=await self._recalled(record.media))
+
+    async def owns(self, session_id: str, revision: str) -> bool:
+        """Whether nobody has taken a conversation up since this revision."""
+        claim = Claim.parse(revision)
+        async with self._reading() as sql:
+            return claim is not None and await claims.current(sql, session_id) == claim.epoch
+
+    async def data(self, medium: Medium) -> bytes | None:
+        """The data of a medium; None where they are not kept any more."""
+        async with self._reading() as sql:
+            return await self._media.get(sql, medium.sha256)
+
+    async def _reach(self, session_id: str, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await self._trying(work)
+        except self.AWAY as error:
+            raise _away(error) from error
         # A damaged file, or one that another version wrote, fails in as many ways as there are bytes.
         except Exception as error:
             _log.error("conversation not readable", session_id=session_id, exc_info=error)
-            raise StateConflict(
-                "This conversation was kept, but cannot be read any more; please open a new session.",
-                code="session_not_readable",
-                param="session_id",
-            ) from error
+            raise StateConflict(NOT_READABLE, code="session_not_readable", param="session_id") from error
+
+    async def _find(self, session_id: str, epoch: int | None) -> Record | None:
+        found = await self.saver.aget_tuple(_thread(session_id))
+        return None if found is None else as_record(found, epoch)
+
+    async def _recalled(self, media: Mapping[str, Medium]) -> dict[str, Medium]:
+        left = MAX_RECALLED_BYTES
+        found: dict[str, Medium] = {}
+        for file_id, medium in reversed(list(media.items())):
+            try:
+                data = await self.data(medium) if left > 0 else None
+            # Without one of its pictures it is still a conversation to go on with; the log has the traceback.
+            except Exception as error:
+                _log.error("medium not readable", sha256=medium.sha256, exc_info=error)
+                data = None
+            left -= len(data or b"")
+            found[file_id] = replace(medium, data=data)
+        return dict(reversed(found.items()))
+
+    # --- the shelf ------------------------------------------------------------------------------------------
 
     async def all(self) -> list[Kept]:
-        """All conversations, in no order."""
-        return [_kept(found) async for found in self.saver.alist(None) if _is_root(found)]
+        """All conversations, in no order.
+
+        Of each, only what stands outside of it is read: a damaged one harms no other.
+
+        Raises:
+            HearsightError: They cannot be reached at the moment.
+        """
+        try:
+            async with self._reading() as sql:
+                rows = await sql(
+                    "SELECT thread_id, metadata FROM checkpoints WHERE checkpoint_ns = '' "
+                    "ORDER BY thread_id, checkpoint_id"
+                )
+        except self.AWAY as error:
+            raise _away(error) from error
+        found: dict[str, Kept] = {}
+        for session_id, metadata in rows:
+            kept = as_kept(session_id, metadata)
+            if kept is not None:
+                found[session_id] = kept
+        return list(found.values())
 
     async def forget(self, session_id: str) -> None:
-        """Delete a conversation; one that is not there is no error."""
-        await self.saver.adelete_thread(session_id)
+        """Delete a conversation and its media; one that is not there is no error."""
+        async with self._transaction() as (sql, saver):
+            await claims.give_up(sql, session_id)
+            await self._media.drop(sql, await payloads.release(sql, session_id))
+            await saver.adelete_thread(session_id)
+        self._noted.discard(session_id)
 
     async def forget_older(self, than: datetime) -> int:
         """Delete the conversations that were last changed before a time; returns how many."""
-        old = [kept.session_id for kept in await self.all() if kept.updated_at < than]
+        old = [
+            kept.session_id
+            for kept in await self.all()
+            if kept.updated_at is not None and kept.updated_at < than
+        ]
         for session_id in old:
             await self.forget(session_id)
         return len(old)
 
-
-def _is_root(found: CheckpointTuple) -> bool:
-    """Whether it is a conversation's, and not of a graph inside another one."""
-    return not found.config["configurable"].get("checkpoint_ns")
-
-
-def _kept(found: CheckpointTuple) -> Kept:
-    about: Any = found.metadata
-    return Kept(
-        found.config["configurable"]["thread_id"],
-        about.get("title", ""),
-        about.get("turns", 0),
-        datetime.fromisoformat(about.get("updated_at") or found.checkpoint["ts"]),
-    )
+    async def sweep(self) -> int:
+        """Delete the media to which nothing refers, and the oldest of too many; returns how many."""
+        async with self._transaction() as (sql, _):
+            return await self._media.sweep(sql, self._max_media_bytes)
 
 
 def _thread(session_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": session_id, "checkpoint_ns": ""}}
 
 
-def _title(messages: Sequence[BaseMessage]) -> str:
-    """How the user began, in a few words."""
-    for message in messages:
-        if isinstance(message, HumanMessage):
-            said = (block.get("text") or block.get("transcript") or "" for block in blocks(message))
-            if text := " ".join(filter(None, said)).strip():
-                return text if len(text) <= TITLE_CHARS else f"{text[:TITLE_CHARS]}…"
-    return ""
+def _away(error: Exception) -> HearsightError:
+    _log.error("conversations away", exc_info=error)
+    return HearsightError(TRY_LATER, code="conversations_unavailable")

@@ -2,71 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import psycopg
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from hearsight.agent.checkpoints import Checkpoints
+from hearsight.agent.claims import Sql
+from hearsight.agent.payloads_table import TablePayloads
 from hearsight.config.errors import StartupError
-from hearsight.streams.ports import Record
+
+T = TypeVar("T")
+Connection: TypeAlias = psycopg.AsyncConnection[dict[str, Any]]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 CONNECTIONS: Final = 4
 CONNECT_TIMEOUT_S: Final = 10.0
-PRUNE_EVERY: Final = 32
-"""Changes, of whichever conversations, after which their earlier versions are deleted."""
+PATIENCE_S: Final = 4.0
+"""For which a database that is away is waited for, before anybody is told."""
+RETRY_S: Final = 0.25
+MIGRATING: Final = 0x68656172
+"""The advisory lock of whoever makes the tables."""
 
 
 class PostgresCheckpoints(Checkpoints):
-    """The same, minding that LangGraph's saver keeps every value that a channel has ever had there.
+    """The same in Postgres, the media included.
 
-    It deletes such values with the checkpoints that they belong to, so that each version has one of its own.
+    LangGraph's saver keeps every value that a channel has ever had there; those of the checkpoint that is
+    replaced go in the same transaction.
     """
 
-    def __init__(self, saver: AsyncPostgresSaver) -> None:
-        super().__init__(saver)
-        self._changed: list[str] = []
+    SCHEMA: ClassVar[tuple[str, ...]] = (*Checkpoints.SCHEMA, *TablePayloads.SCHEMA)
+    WRITES: ClassVar = "checkpoint_writes"
+    AWAY: ClassVar = (psycopg.OperationalError, PoolTimeout)
+    CANNOT_KEEP: ClassVar = (
+        "This conversation cannot be kept at the moment: its database cannot be reached. It goes on, but "
+        "what is said until then would be lost in a restart."
+    )
 
-    def _id(self, new: str, revision: str) -> str:
-        # The greatest id counts as the newest; a clock that runs behind another machine's must not undo it.
-        return max(new, revision)
+    def __init__(self, saver: AsyncPostgresSaver, pool: Pool, max_media_bytes: int) -> None:
+        super().__init__(saver, TablePayloads(), max_media_bytes)
+        self._pool = pool
 
-    async def keep(self, session_id: str, record: Record, revision: str = "") -> str:
-        """Put a conversation in the place of what was kept of it before."""
-        kept = await super().keep(session_id, record, revision)
-        self._changed.append(session_id)
-        if len(self._changed) >= PRUNE_EVERY:
-            changed, self._changed = set(self._changed), []
-            await self.saver.aprune(sorted(changed), strategy="keep_latest")
-        return kept
+    async def _trying(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do some work, and again where a connection was cut: a database that restarts is soon back."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_S
+        while True:
+            try:
+                return await work()
+            except self.AWAY:
+                if loop.time() + RETRY_S > until:
+                    raise
+                await asyncio.sleep(RETRY_S)
+
+    async def _make_room(self, sql: Sql, session_id: str, checkpoint_id: str) -> None:
+        await sql(
+            "DELETE FROM checkpoint_blobs b WHERE thread_id = ? AND checkpoint_ns = '' AND NOT EXISTS "
+            "(SELECT 1 FROM checkpoints c WHERE c.thread_id = b.thread_id AND c.checkpoint_ns = '' "
+            "AND c.checkpoint_id <> ? AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version)",
+            session_id,
+            checkpoint_id,
+        )
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Sql]:
+        async with self._pool.connection() as connection:
+            yield _on(connection)
+
+    @asynccontextmanager
+    async def _transaction(
+        self, *, durable: bool = False
+    ) -> AsyncIterator[tuple[Sql, BaseCheckpointSaver[Any]]]:
+        async with self._pool.connection() as connection, connection.transaction():
+            yield _on(connection), AsyncPostgresSaver(connection, serde=self.saver.serde)
+
+
+def _on(connection: Connection) -> Sql:
+    async def sql(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        async with connection.cursor(row_factory=tuple_row) as cursor:
+            # The statements are those of this package, and no user's.
+            await cursor.execute(statement.replace("?", "%s"), values)
+            return await cursor.fetchall() if cursor.description is not None else []
+
+    return sql
 
 
 @asynccontextmanager
-async def open_postgres(url: str) -> AsyncIterator[PostgresCheckpoints]:
+async def open_postgres(url: str, max_media_bytes: int) -> AsyncIterator[PostgresCheckpoints]:
     """Connect, and make or migrate the tables.
 
     Raises:
         StartupError: The database cannot be reached, or does not let us in.
     """
-    pool: AsyncConnectionPool[psycopg.AsyncConnection[dict[str, Any]]] = AsyncConnectionPool(
+    pool: Pool = AsyncConnectionPool(
         url,
         min_size=1,
         max_size=CONNECTIONS,
+        timeout=PATIENCE_S,
+        # Given up soon, for whoever needs a connection next begins anew; a long wait would grow ever longer.
+        reconnect_timeout=PATIENCE_S,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
         open=False,
     )
     try:
         # Once by hand first: the pool tries again and again, and says at last only that it took too long.
-        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=int(CONNECT_TIMEOUT_S))
-        await connection.close()
-        await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
-        saver = AsyncPostgresSaver(pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        await saver.setup()
+        async with await psycopg.AsyncConnection.connect(
+            url, connect_timeout=int(CONNECT_TIMEOUT_S), autocommit=True
+        ) as connection:
+            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
+            saver = AsyncPostgresSaver(pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+            await _migrate(connection, saver)
     except (psycopg.Error, PoolTimeout) as error:
         await pool.close()
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -74,6 +127,21 @@ async def open_postgres(url: str) -> AsyncIterator[PostgresCheckpoints]:
             f"The database of the conversations cannot be used: {reason}. See conversations.postgres_url."
         ) from error
     try:
-        yield PostgresCheckpoints(saver)
+        yield PostgresCheckpoints(saver, pool, max_media_bytes)
     finally:
         await pool.close()
+
+
+async def _migrate(connection: psycopg.AsyncConnection[Any], saver: AsyncPostgresSaver) -> None:
+    """Make the tables; several services that begin at once do so one after another."""
+    # By trying: a statement that waits for the lock would keep LangGraph's indexes waiting, for ever.
+    while True:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (MIGRATING,))
+        row = await cursor.fetchone()
+        if row is not None and row[0]:
+            break
+        await asyncio.sleep(RETRY_S)
+    # The lock goes with the connection.
+    await saver.setup()
+    for statement in PostgresCheckpoints.SCHEMA:
+        await connection.execute(statement)

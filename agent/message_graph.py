@@ -7,9 +7,9 @@ the answer is one: everything else, tools included, is as ever.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.config import get_stream_writer
@@ -52,6 +52,9 @@ class _Desk:
 
     async def kept(self) -> None:
         """The graph's own checkpointer keeps the messages."""
+
+    async def note(self, call_id: str, result: Mapping[str, Any]) -> None:
+        """Likewise."""
 
 
 def build_message_graph(agent: HearsightAgent | AgentSource) -> MessageGraph:

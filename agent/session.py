@@ -15,7 +15,7 @@ from hearsight.agent.answer import Answer
 from hearsight.agent.anticipation import Anticipation
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
-from hearsight.agent.keeping import agent_state, pick_up, restore
+from hearsight.agent.keeping import agent_state, pick_up, recall, restore
 from hearsight.agent.ledger import Ledger
 from hearsight.agent.lookout import SessionLookout
 from hearsight.agent.messages import audio_file_id
@@ -90,6 +90,7 @@ class HearsightAgentSession:
             ToolContext(session_id, agent.now, camera, agent.memory, self._timers, self._watches),
             session_id,
             host.kept,
+            host.note,
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
         self._config = SessionConfig()
@@ -278,6 +279,7 @@ class HearsightAgentSession:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         restore(state, self._context, self._pending)
+        recall(state, self._context, self._conversation, self._agent.engine.capabilities)
         self._timers.restore(state["timers"], self._agent.now())
         for long, run in pick_up(state, self._context, self._tool_runs, self._agent.registry):
             if long:

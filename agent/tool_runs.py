@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 import structlog
 
 from hearsight.agent.context import Context
-from hearsight.streams.errors import StateConflict
+from hearsight.streams.errors import NotKept, StateConflict
 from hearsight.streams.observing import stage
 from hearsight.tools.calls import ToolCall, ToolOutcome
 from hearsight.tools.context import ToolContext
@@ -32,6 +35,8 @@ class ToolRuns:
         session_id: For the log.
         kept: Waits until the conversation, and which calls run, would survive the process. What can be done
             only once begins after that, and its result is kept before anybody hears of it.
+        note: Keeps a result by itself, which is quicker than the whole conversation. A kill between the two
+            costs nothing.
     """
 
     def __init__(
@@ -39,10 +44,12 @@ class ToolRuns:
         tool_context: ToolContext,
         session_id: str = "",
         kept: Callable[[], Awaitable[None]] | None = None,
+        note: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._tool_context = tool_context
         self._session_id = session_id
         self._kept = kept
+        self._note = note
         self._tasks: OrderedDict[str, asyncio.Task[ToolOutcome]] = OrderedDict()
         self._started: set[str] = set()
         self._running: dict[str, ToolCall] = {}
@@ -94,18 +101,27 @@ class ToolRuns:
         once = spec is not None and not spec.repeatable
         self._running[call.id] = call
         try:
-            if once and self._kept is not None:
-                await self._kept()
+            if once:
+                await self._until_kept()
             with stage("tool", tool=call.name) as made:
                 outcome = await registry.run(call, self._tool_context)
                 if not outcome.ok:
                     made.fail()
+            if once and self._note is not None:
+                await self._note(call.id, asdict(outcome))
             self._put(call, outcome, context, long_running=spec is not None and spec.long_running)
         finally:
             del self._running[call.id]
-        if once and self._kept is not None:
-            await self._kept()
+        if once:
+            await self._until_kept()
         return outcome
+
+    async def _until_kept(self) -> None:
+        if self._kept is not None:
+            # A store that fails costs what it would have kept, and no tool. Where the conversation goes on
+            # elsewhere, nothing is run here any more.
+            with suppress(NotKept):
+                await self._kept()
 
     def _put(self, call: ToolCall, outcome: ToolOutcome, context: Context, *, long_running: bool) -> None:
         keep = context.replace_tool_result if long_running else context.add_tool_result

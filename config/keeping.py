@@ -9,7 +9,9 @@ import platformdirs
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearsight.config.fields import Section, UserPath
+from hearsight.config.fields import Names, Section, UserPath
+
+MIB = 1024 * 1024
 
 
 class ConversationsSettings(Section):
@@ -33,6 +35,19 @@ class ConversationsSettings(Section):
         ge=0,
         le=36_500,
         description="Days after its last word for which a conversation is kept; 0: until it is deleted.",
+    )
+
+    media: Names[Literal["pictures", "audio"]] = Field(
+        ("pictures",),
+        description="Media that are kept with conversations, which can refer to them after a restart: "
+        "pictures that were shown, and what the user said as audio. They stand in a folder beside the file, "
+        "or in the database.",
+    )
+    max_media_bytes: int = Field(
+        4096 * MIB,
+        ge=MIB,
+        description="Size of all media together, in bytes; about every hour, the oldest make room. Their "
+        "captions and transcripts stay.",
     )
 
     @model_validator(mode="after")

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hearsight.agent.checkpoints import Checkpoints
 from hearsight.config.errors import StartupError
 from hearsight.config.keeping import ConversationsSettings
 from hearsight.extras import missing_from
+
+if TYPE_CHECKING:  # it brings langgraph, which a service that keeps nothing need not wait for
+    from hearsight.agent.checkpoints import Checkpoints
 
 POSTGRES: Final = "postgres"
 """The extra that a database needs."""
@@ -26,48 +28,42 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_conversations(settings: ConversationsSettings) -> AsyncIterator[Checkpoints | None]:
+async def open_conversations(
+    settings: ConversationsSettings, *, tidy: bool = True
+) -> AsyncIterator[Checkpoints | None]:
     """Open the store that the settings name; None where they name none.
+
+    Args:
+        settings: What they name.
+        tidy: Whether to delete what is too old or too much.
 
     Raises:
         StartupError: It cannot be opened.
     """
-    match settings.store:
-        case "none":
-            yield None
-        case "sqlite":
-            async with _open_sqlite(settings.path) as checkpoints, _tidied(checkpoints, settings.keep_days):
-                yield checkpoints
-        case "postgres":
-            async with _open_postgres(settings) as checkpoints, _tidied(checkpoints, settings.keep_days):
-                yield checkpoints
+    if settings.store == "none":
+        yield None
+        return
+    opening = _open_sqlite if settings.store == "sqlite" else _open_postgres
+    async with opening(settings) as checkpoints:
+        if not tidy:
+            yield checkpoints
+            return
+        async with _tidied(checkpoints, settings.keep_days):
+            yield checkpoints
 
 
 @asynccontextmanager
-async def _open_sqlite(path: Path) -> AsyncIterator[Checkpoints]:
-    import aiosqlite
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+async def _open_sqlite(settings: ConversationsSettings) -> AsyncIterator[Checkpoints]:
+    from hearsight.agent.checkpoints_sqlite import open_sqlite
 
-    try:
-        await asyncio.to_thread(_make, path)
-        connection = await aiosqlite.connect(path)
-    except (OSError, sqlite3.Error) as error:
-        raise StartupError(_cannot_open(path, error)) from error
-    try:
-        # Written to the system at every commit and to the disk at every checkpoint of the log: what is kept
-        # outlives the process, whatever kills it; a power failure may cost the last moments.
-        await connection.execute("PRAGMA synchronous=NORMAL")
-        await connection.execute("PRAGMA busy_timeout=5000")
-        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        await saver.setup()
-    except (OSError, sqlite3.Error) as error:
-        await connection.close()
-        raise StartupError(_cannot_open(path, error)) from error
-    try:
-        yield Checkpoints(saver)
-    finally:
-        await connection.close()
+    async with AsyncExitStack() as opened:
+        try:
+            checkpoints = await opened.enter_async_context(
+                open_sqlite(settings.path, settings.max_media_bytes)
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StartupError(_cannot_open(settings.path, error)) from error
+        yield checkpoints
 
 
 @asynccontextmanager
@@ -80,13 +76,10 @@ async def _open_postgres(settings: ConversationsSettings) -> AsyncIterator[Check
     from hearsight.agent.checkpoints_postgres import open_postgres
 
     assert settings.postgres_url is not None  # the settings insist on it
-    async with open_postgres(settings.postgres_url.get_secret_value()) as checkpoints:
+    async with open_postgres(
+        settings.postgres_url.get_secret_value(), settings.max_media_bytes
+    ) as checkpoints:
         yield checkpoints
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # what people say is nobody else's business
 
 
 def _cannot_open(path: Path, error: Exception) -> str:
@@ -98,11 +91,9 @@ def _cannot_open(path: Path, error: Exception) -> str:
 
 @asynccontextmanager
 async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[None]:
-    """Delete what is too old, now and every hour."""
-    if not keep_days:
-        yield
-        return
-    tidying = asyncio.create_task(_tidy(checkpoints, timedelta(days=keep_days)))
+    """Delete what is too old or too much, now and every hour."""
+    age = timedelta(days=keep_days) if keep_days else None
+    tidying = asyncio.create_task(_tidy(checkpoints, age))
     try:
         yield
     finally:
@@ -111,11 +102,13 @@ async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[N
             await tidying
 
 
-async def _tidy(checkpoints: Checkpoints, age: timedelta) -> None:
+async def _tidy(checkpoints: Checkpoints, age: timedelta | None) -> None:
     while True:
         try:
-            if count := await checkpoints.forget_older(datetime.now(UTC) - age):
+            if age is not None and (count := await checkpoints.forget_older(datetime.now(UTC) - age)):
                 _log.info("old conversations deleted", count=count)
+            if count := await checkpoints.sweep():
+                _log.info("media of no conversation deleted", count=count)
         # A store that is busy or away now is tried again in an hour; the log has the traceback.
         except Exception:
             _log.exception("old conversations could not be deleted")

@@ -80,6 +80,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
         ),
         echo_guard=turn.echo_guard,
         log_transcripts=settings.log.transcripts,
+        keep_media=settings.conversations.media,
     )
 
 

@@ -7,9 +7,11 @@ The tree::
     │   ├── InvalidAudio    audio that cannot be decoded
     │   └── InvalidPicture  a picture that cannot be decoded
     ├── StateConflict       a well-formed event at the wrong time
+    │   └── Superseded      the conversation goes on elsewhere, or was deleted
     ├── NotFound            an event that names an unknown item or response
     ├── AccessDenied        a key or client secret that opens nothing, or none
     ├── LimitExceeded       more than the service accepts
+    ├── NotKept             what has changed could not be kept
     └── EngineError         the engine, a tool or the voice failed
 
 Each carries the wire code that a client is shown; messages name no path, secret or internal.
@@ -63,6 +65,12 @@ class StateConflict(HearsightError):
     kind = "invalid_request_error"
 
 
+class Superseded(StateConflict):
+    """The conversation goes on in another process, or was deleted: this session keeps nothing more of it."""
+
+    code = "session_taken_over"
+
+
 class NotFound(HearsightError):
     """An event that names an item or a response that does not exist."""
 
@@ -97,6 +105,13 @@ class LimitExceeded(HearsightError):
     ) -> None:
         super().__init__(message, code=code, param=param)
         self.close_code = close_code
+
+
+class NotKept(HearsightError):
+    """What has changed in a conversation could not be kept for now; the session lives on."""
+
+    code = "conversation_not_kept"
+    kind = "server_error"
 
 
 class EngineError(HearsightError):

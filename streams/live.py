@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from hearsight.streams.errors import HearsightError
+from hearsight.streams.errors import HearsightError, NotKept, Superseded
 from hearsight.streams.events import ClientEvent, Output, ResponseEnded, ResponseStarted
 from hearsight.streams.keeping import CHANGING, LASTING
 from hearsight.streams.keys import ANYONE, Grant
@@ -106,6 +106,8 @@ class LiveSession:
         self._tail_gone = 0
         """Number of the latest such message that is not kept any more."""
         self._to_keep = asyncio.Event()
+        self._failing = False
+        """Whether the client was told that its conversation cannot be kept."""
         self._lasting = written
         """Number of the latest message that has to wait until what it tells of is kept."""
         self.idle.set()
@@ -273,8 +275,28 @@ class LiveSession:
             await self._to_keep.wait()
             self._to_keep.clear()
             upto = self.log.last
-            await self._runtime.kept()
+            try:
+                await self._runtime.kept()
+            except Superseded as error:
+                self.give_up(error)
+                return
+            except NotKept as error:
+                if not self._failing:
+                    self.report(error)
+                self._failing = True
+            else:
+                self._failing = False
             self.log.let_go(upto if upto < self._lasting else None)
+
+    async def owned(self) -> bool:
+        """Whether the conversation has not gone on in another process."""
+        return await self._runtime.owned()
+
+    def give_up(self, error: Superseded) -> None:
+        """End because the conversation goes on elsewhere; what has not been kept is told to nobody."""
+        self.log.drop_held()
+        self.report(error)
+        self.end(POLICY, error.message)
 
     def _send(self, message: str) -> None:
         self.log.append(message)

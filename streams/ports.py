@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hearsight.streams.events import (
     AgentEvent,
+    Detail,
     InsertItem,
     KeepHeard,
     Picture,
@@ -16,6 +17,28 @@ from hearsight.streams.events import (
     Samples,
     SessionConfig,
 )
+
+MOVED: Final = "Another connection has taken over this session, and goes on with it elsewhere; this one ends."
+DELETED: Final = "This conversation was deleted, so the session ends; open a new one to go on talking."
+NOT_READABLE: Final = "This conversation was kept, but cannot be read any more; please open a new session."
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A picture, or an utterance, that a conversation refers to."""
+
+    sha256: str
+    """Of the data, in hexadecimal digits; it names them where they are kept."""
+    mime_type: str
+    """``audio/wav`` for an utterance."""
+    width: int = 0
+    """Pixels, of a picture."""
+    height: int = 0
+    """Pixels, of a picture."""
+    captured_ms: float = 0.0
+    detail: Detail = "auto"
+    data: bytes | None = field(default=None, repr=False, compare=False)
+    """None where they are kept already, or not kept any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +51,16 @@ class Record:
     """What `AgentSession.state` gave; its ``messages`` are the conversation as the model sees it."""
     wire: dict[str, Any] = field(default_factory=dict)
     """The protocol spoken, as JSON, for a client that comes back."""
+    media: Mapping[str, Medium] = field(default_factory=dict)
+    """What the messages refer to, by file id, the latest last."""
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What calls returned, by call id, that `Keeper.note` has kept and that is in no message yet."""
     revision: str = ""
-    """The keeper's name for it, where it was found."""
+    """With what to keep it again, where it was taken up."""
 
 
 class Keeper(Protocol):
-    """Where conversations are kept."""
+    """Where conversations are kept. Each belongs to the one session that has taken it up last."""
 
     async def keep(self, session_id: str, record: Record, revision: str = "") -> str:
         """Put a conversation in the place of what was kept of it before.
@@ -41,16 +68,49 @@ class Keeper(Protocol):
         Args:
             session_id: Whose it is.
             record: The conversation.
-            revision: What the last call for it returned; empty at first.
+            revision: What the last call for it returned, or `take_up`; empty at first.
+
+        Returns:
+            The revision for the next call.
+
+        Raises:
+            Superseded: Another has taken it up since, or it was deleted; nothing was changed.
+            NotKept: It could not be kept, for a reason to tell its client.
+        """
+        ...
+
+    async def note(self, session_id: str, revision: str, call_id: str, result: Mapping[str, Any]) -> None:
+        """Keep what a call has returned, at once and down to the disk, until a record has it.
+
+        Args:
+            session_id: Whose conversation it is.
+            revision: The newest one.
+            call_id: The call, which the record names as one that runs.
+            result: As JSON.
+
+        Raises:
+            Superseded: Another has taken the conversation up.
         """
         ...
 
     async def find(self, session_id: str) -> Record | None:
-        """A conversation that was kept; None when there is none.
+        """A conversation that was kept, to look at; None when there is none.
 
         Raises:
             HearsightError: It cannot be read.
         """
+        ...
+
+    async def take_up(self, session_id: str) -> Record | None:
+        """A conversation that was kept, to go on with, its media included; whoever had it has it no more.
+
+        Raises:
+            HearsightError: It cannot be read.
+        """
+        ...
+
+    async def owns(self, session_id: str, revision: str) -> bool:
+        """Whether nobody has taken a conversation up since this revision."""
         ...
 
 
@@ -70,7 +130,16 @@ class Host(Protocol):
         ...
 
     async def kept(self) -> None:
-        """Wait until the conversation as it stands would survive this process, where any is kept."""
+        """Wait until the conversation as it stands would survive this process, where any is kept.
+
+        Raises:
+            NotKept: It would not, for now.
+            Superseded: It goes on elsewhere, and nothing may be done for it here any more.
+        """
+        ...
+
+    async def note(self, call_id: str, result: Mapping[str, Any]) -> None:
+        """Keep what a call has returned, ahead of all else, where any conversation is kept."""
         ...
 
 

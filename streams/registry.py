@@ -7,15 +7,23 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
-from hearsight.streams.errors import AccessDenied, HearsightError, LimitExceeded, NotFound
+from hearsight.streams.errors import (
+    AccessDenied,
+    HearsightError,
+    LimitExceeded,
+    NotFound,
+    StateConflict,
+    Superseded,
+)
 from hearsight.streams.events import ClientEvent
 from hearsight.streams.keys import ANYONE, Grant
 from hearsight.streams.live import GOING_AWAY, NORMAL, POLICY, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
-from hearsight.streams.ports import Keeper, Record
+from hearsight.streams.ports import MOVED, NOT_READABLE, Keeper, Record
 from hearsight.streams.quotas import BUSY_CODE, NoRoom, Quotas
 from hearsight.streams.transport import Endpoint, Handle, Resumption, RuntimeFactory, ServerOptions
 
@@ -52,7 +60,8 @@ class Sessions:
         """Tells why a client that was let in may stay no longer; None while it may."""
         self.keeper: Keeper | None = None
         """Where conversations are kept that have no session at the moment; None where none are."""
-        self._reviving = asyncio.Lock()
+        self._reviving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By session id; a store that is slow holds up nobody but whoever waits for that conversation."""
         self._new_runtime = new_runtime
         self._options = options
         self._metrics = metrics
@@ -103,9 +112,7 @@ class Sessions:
         seen: int | None = None,
     ) -> LiveSession:
         """Make a session and run it; with a record, one that goes on where another process has stopped."""
-        no_room = self.no_room(grant)
-        if no_room is not None:
-            raise LimitExceeded(no_room.message, code=no_room.code, close_code=TRY_AGAIN_LATER)
+        self._check_room(grant)
         written = 0
         opening: Sequence[ClientEvent] = ()
         try:
@@ -122,6 +129,8 @@ class Sessions:
             raise
         except Exception as error:
             _log.error("session did not open", session_id=session_id, exc_info=error)
+            if record is not None:
+                raise StateConflict(NOT_READABLE, code="session_not_readable", param="session_id") from error
             raise HearsightError("The session could not be opened; try again later.") from error
         session = LiveSession(
             session_id,
@@ -145,6 +154,11 @@ class Sessions:
         self._patrol_later()
         return session
 
+    def _check_room(self, grant: Grant) -> None:
+        no_room = self.no_room(grant)
+        if no_room is not None:
+            raise LimitExceeded(no_room.message, code=no_room.code, close_code=TRY_AGAIN_LATER)
+
     async def resume(self, endpoint: Endpoint, handle: Handle, grant: Grant = ANYONE) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
 
@@ -160,8 +174,11 @@ class Sessions:
             HearsightError: There is no such session, or it has sent no such event.
         """
         session_id, last_event_id = handle.session_id, handle.last_event_id
-        async with self._reviving:  # a client that comes back twice at once gets one session
+        reviving = self._reviving.setdefault(session_id, asyncio.Lock())
+        async with reviving:  # a client that comes back twice at once gets one session
             session = self._live.get(session_id)
+            if session is not None and not session.ended.is_set() and not await session.owned():
+                session.give_up(Superseded(MOVED))  # its client has been elsewhere, and comes back
             if session is None or session.ended.is_set():
                 session = await self._revive(endpoint, handle, grant)
                 self._metrics.sessions_resumed.inc()
@@ -179,14 +196,19 @@ class Sessions:
         ending = self._tasks.get(handle.session_id)
         if ending is not None:
             await asyncio.wait([ending])  # what it has to keep, it keeps first
-        record = await self.keeper.find(handle.session_id) if self.keeper is not None else None
-        if record is None or record.wire.get("protocol") != endpoint.protocol:
+        found = await self.keeper.find(handle.session_id) if self.keeper is not None else None
+        if self.keeper is None or found is None or found.wire.get("protocol") != endpoint.protocol:
             raise self._unknown()
-        if record.wire.get("key", "") not in ("", grant.key):
+        if found.wire.get("key", "") not in ("", grant.key):
             raise self._unknown()
         seen = None
         if handle.last_event_id is not None:
             seen = endpoint.new_codec(handle.session_id).number(handle.last_event_id)
+        self._check_room(grant)
+        # Only now that nothing else can be wrong: it is taken from a session that may have it elsewhere.
+        record = await self.keeper.take_up(handle.session_id)
+        if record is None:
+            raise self._unknown()
         return self._begin(handle.session_id, endpoint, grant, record, seen)
 
     def _unknown(self) -> NotFound:

@@ -78,6 +78,15 @@ class EventLog:
             self._held_from = None if upto is None else max(self._held_from, upto + 1)
             self._changed.set()
 
+    def drop_held(self) -> None:
+        """Throw away what is held back: nobody is to be told."""
+        while self._held_from is not None and self._messages and self._last >= self._held_from:
+            size = len(self._messages.pop())
+            self._last -= 1
+            self._bytes -= size
+            self._unsent_bytes -= size
+        self._held_from = None
+
     @property
     def _sendable(self) -> int:
         """Number of the newest message that may be sent."""

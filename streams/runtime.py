@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -69,6 +69,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.keeping import CHANGING, Keeping
+from hearsight.streams.kept_media import KeptMedia, Kind, pictures_in, speech_in
 from hearsight.streams.observing import NewObserver, Observer, Observers, Scope, stage, within
 from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
@@ -118,6 +119,8 @@ class RuntimeOptions:
     """`Recordings.new_session` makes sessions that are recorded."""
     keeper: Keeper | None = None
     """Where conversations are kept; None keeps none."""
+    keep_media: tuple[Kind, ...] = ("pictures",)
+    """Media that are kept with them."""
     observers: tuple[NewObserver, ...] = ()
     """Who watches sessions, from their beginning."""
 
@@ -155,14 +158,22 @@ class SessionRuntime:
         self._session = options.new_session(session_id, config, options.limits, self._eye.frames, clock())
         self._echo = EchoGuard() if options.echo_guard else None
         self._front_end = AudioFrontEnd(config.input_format, perception.vad)
+        media = resumed.record.media if resumed is not None else {}
+        pictures = pictures_in(media)
+        # Not a frame of the camera, which may be off by now: what it sees is no longer what is to be seen.
+        attached = (each for each in reversed(pictures.values()) if not each.captured_ms)
+        self._eye.newest = next(attached, None)
+        self._media = KeptMedia(options.keep_media if options.keeper else (), media)
         self._scope = Scope(session_id, Observers())
         for new_observer in options.observers:
             self.observe(new_observer(session_id))
         with within(self._scope):
-            self._agent = agent.open(session_id, self, resumed.record.agent if resumed is not None else None)
+            self._agent = agent.open(session_id, self, _agent_state(resumed, pictures))
         revision = resumed.record.revision if resumed is not None else ""
         self._keeping = (
-            Keeping(session_id, options.keeper, self._record, revision) if options.keeper else None
+            Keeping(session_id, options.keeper, self._record, revision, done=self._was_kept)
+            if options.keeper
+            else None
         )
         self._responses: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,7 +183,8 @@ class SessionRuntime:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         if resumed is not None:
-            self._session.restore(SessionState.from_json(resumed.record.session), show=resumed.show)
+            state = SessionState.from_json(resumed.record.session, pictures, resumed.record.results)
+            self._session.restore(state, show=resumed.show)
             self._session.receive(Tick(), clock())
         self._pump()
 
@@ -267,10 +279,27 @@ class SessionRuntime:
         self._feed(Announce(instructions, by_instructions=True))
 
     async def kept(self) -> None:
-        """Wait until the conversation as it stands now would survive this process."""
+        """Wait until the conversation as it stands now would survive this process.
+
+        Raises:
+            NotKept: It would not, for now.
+            Superseded: It goes on elsewhere.
+        """
         if self._keeping is not None:
             self._keeping.changed()
             await self._keeping.kept()
+
+    async def note(self, call_id: str, result: Mapping[str, Any]) -> None:
+        """Keep what a call has returned, ahead of all else."""
+        if self._keeping is not None:
+            await self._keeping.note(call_id, result)
+
+    async def owned(self) -> bool:
+        """Whether no other process has taken the conversation up."""
+        return self._keeping is None or await self._keeping.owned()
+
+    def _was_kept(self, record: Record) -> None:
+        self._media.kept(record.media)
 
     async def _record(self) -> Record | None:
         if self.describe_wire is not None:
@@ -279,9 +308,10 @@ class SessionRuntime:
         state = self._session.state(self._clock())
         if not state.items:
             return None  # nothing has been said yet
-        return Record(
-            state.to_json(), dict(self._agent.state()), self.describe_wire() if self.describe_wire else {}
-        )
+        agent = dict(self._agent.state())
+        named = {*agent.get("media", ()), *state.pictures}
+        wire = self.describe_wire() if self.describe_wire else {}
+        return Record(state.to_json(), agent, wire, self._media.named(named))
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -350,6 +380,7 @@ class SessionRuntime:
         match command:
             case Hear():
                 agent.hear(command.item_id, command.samples)
+                self._media.hear(command.item_id, command.samples)
             case Lull():
                 agent.lull(command.item_id)
             case Resumed():
@@ -360,8 +391,11 @@ class SessionRuntime:
                 agent.foresee(command.pictures)
             case Forget():
                 agent.forget(command.item_id)
+                self._media.forget(command.item_id)
             case InsertItem() | RemoveItem() | KeepHeard():
                 agent.edit(command)
+                if isinstance(command, InsertItem):
+                    self._media.insert(command.item)
                 if self._keeping is not None:
                     self._keeping.changed()
             case Configure():
@@ -474,3 +508,16 @@ class SessionRuntime:
             self._feed(TranscriptionFailed(item_id, error.message))
         else:
             self._feed(Transcribed(item_id, text, duration_s))
+
+
+def _agent_state(resumed: Resumption | None, pictures: Mapping[str, Picture]) -> dict[str, Any] | None:
+    """What an agent goes on from: its own state, and what was kept beside it."""
+    if resumed is None:
+        return None
+    record = resumed.record
+    return {
+        **record.agent,
+        "pictures": pictures,
+        "speech": speech_in(record.media),
+        "results": record.results,
+    }

@@ -106,7 +106,16 @@ class Runtime(Protocol):
         ...
 
     async def kept(self) -> None:
-        """Wait until the conversation as it stands would survive this process, where any is kept."""
+        """Wait until the conversation as it stands would survive this process, where any is kept.
+
+        Raises:
+            NotKept: It would not, for now.
+            Superseded: It goes on elsewhere.
+        """
+        ...
+
+    async def owned(self) -> bool:
+        """Whether no other process has taken the conversation up."""
         ...
 
     def outputs(self) -> AsyncIterator[Output]:

@@ -18,7 +18,7 @@ _STATUSES: Final = {
     "limit_exceeded": (429, "RESOURCE_EXHAUSTED"),
 }
 
-WARNINGS: Final = frozenset({"resume_incomplete"})
+WARNINGS: Final = frozenset({"resume_incomplete", "conversation_not_kept"})
 """Codes of errors that are no fault of the client's."""
 
 

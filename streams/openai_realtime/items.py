@@ -150,7 +150,7 @@ def _show_part(part: Content, role: str, with_pictures: bool) -> dict[str, Any]:
         kind = "output_audio" if role == "assistant" else "input_audio"
         return {"type": kind, "transcript": part.transcript}
     shown: dict[str, Any] = {"type": "input_image", "detail": part.picture.detail}
-    if with_pictures:
+    if with_pictures and part.picture.data:  # of an earlier process, it may be kept no longer
         payload = base64.b64encode(part.picture.data).decode("ascii")
         shown["image_url"] = f"data:{part.picture.mime_type};base64,{payload}"
     return shown

@@ -187,7 +187,7 @@ class Session:
             state: As the other process left it.
             show: Tell the client of the items, which it does not know.
         """
-        items = [stopped(item) for item in state.items]
+        items = [stopped(item, state.results) for item in state.items]
         self._conversation.restore(items, state.answered_calls)
         unfinished = [item for item in state.items if item.status == "in_progress"]
         for item, was in zip(items, state.items, strict=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hearsight.streams.events import (
@@ -58,6 +59,15 @@ class SessionState:
     owed: bool = False
     """A turn has ended that no response has answered yet."""
     response: OpenResponse | None = None
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What calls of the server's tools returned just before the process was gone, by call id."""
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Keys of the pictures that its items hold."""
+        return tuple(
+            part.picture.key for item in self.items for part in item.content if isinstance(part, ImageContent)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; pictures are named by their keys, and not in it."""
@@ -69,8 +79,18 @@ class SessionState:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SessionState:
+    def from_json(
+        cls,
+        data: dict[str, Any],
+        pictures: Mapping[str, Picture] | None = None,
+        results: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> SessionState:
         """The state that ``to_json`` wrote.
+
+        Args:
+            data: What it wrote.
+            pictures: Those that are still there, by key.
+            results: See `results`.
 
         Raises:
             LookupError: Something is missing.
@@ -78,18 +98,29 @@ class SessionState:
         """
         response = data["response"]
         return cls(
-            tuple(_read(item) for item in data["items"]),
+            tuple(_read(item, pictures or {}) for item in data["items"]),
             tuple(data["answered_calls"]),
             bool(data["owed"]),
             None if response is None else OpenResponse(**response),
+            results or {},
         )
 
 
-def stopped(item: Item) -> Item:
-    """An item as it stands once whoever was at it is gone."""
+def stopped(item: Item, results: Mapping[str, Mapping[str, Any]] | None = None) -> Item:
+    """An item as it stands once whoever was at it is gone.
+
+    Args:
+        item: The item.
+        results: What calls are known to have returned.
+    """
     if item.status != "in_progress":
         return item
     if item.kind == "server_call":
+        result = (results or {}).get(item.call.id if item.call is not None else "")
+        if result is not None and result["ok"]:
+            return replace(item, status="completed", output=result["content"])
+        if result is not None:
+            return replace(item, status="incomplete", error=result["content"])
         return replace(item, status="incomplete", error=INTERRUPTED_CALL)
     return replace(item, status="incomplete")
 
@@ -114,17 +145,17 @@ def _show_part(part: Content) -> dict[str, Any]:
 _PICTURE_FIELDS = ("mime_type", "width", "height", "key", "captured_ms", "detail")
 
 
-def _read(data: dict[str, Any]) -> Item:
+def _read(data: dict[str, Any], pictures: Mapping[str, Picture]) -> Item:
     call = data["call"]
     fields = {
         **data,
-        "content": tuple(_read_part(part) for part in data["content"]),
+        "content": tuple(_read_part(part, pictures) for part in data["content"]),
         "call": None if call is None else ToolCall(**call),
     }
     return Item(**fields)
 
 
-def _read_part(data: dict[str, Any]) -> Content:
+def _read_part(data: dict[str, Any], pictures: Mapping[str, Picture]) -> Content:
     kind, fields = data["type"], {key: value for key, value in data.items() if key != "type"}
     match kind:
         case "text":
@@ -132,5 +163,6 @@ def _read_part(data: dict[str, Any]) -> Content:
         case "audio":
             return AudioContent(**fields)
         case "image":
-            return ImageContent(Picture(data=b"", **fields))
+            kept = pictures.get(fields["key"])
+            return ImageContent(Picture(data=b"" if kept is None else kept.data, **fields))
     raise TypeError(f"an item cannot hold {kind!r}")

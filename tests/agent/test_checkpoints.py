@@ -1,5 +1,6 @@
 """Conversations as LangGraph checkpoints, in a real file."""
 
+import asyncio
 import sqlite3
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from hearsight.agent.messages import audio_block, human, image_block
 from hearsight.config.errors import StartupError
 from hearsight.config.keeping import ConversationsSettings
 from hearsight.conversation_store import open_conversations
-from hearsight.streams.errors import StateConflict
+from hearsight.streams.errors import NotKept, StateConflict
 from hearsight.streams.ports import Record
 
 MESSAGES = [
@@ -40,10 +41,10 @@ def record(messages=MESSAGES, **session) -> Record:
 
 async def test_a_conversation_is_found_by_another_process(opened):
     async with opened() as checkpoints:
-        revision = await checkpoints.keep("s1", record(owed=True))
+        await checkpoints.keep("s1", record(owed=True))
     async with opened() as checkpoints:
         found = await checkpoints.find("s1")
-    assert found == Record({"owed": True}, {"messages": MESSAGES, "timers": []}, {"written": 3}, revision)
+    assert found == Record({"owed": True}, {"messages": MESSAGES, "timers": []}, {"written": 3})
 
 
 async def test_nothing_is_found_of_a_session_that_never_was(opened):
@@ -153,10 +154,73 @@ async def test_a_damaged_checkpoint_says_so_and_harms_no_other(opened, path):
         await checkpoints.keep("s2", record())
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE checkpoints SET checkpoint = x'c1c1c1' WHERE thread_id = 's1'")
-    async with opened(keep_days=0) as checkpoints:
-        with pytest.raises(StateConflict, match="open a new session"):
-            await checkpoints.find("s1")
-        assert await checkpoints.find("s2") is not None
+    async with opened() as checkpoints:
+        for reading in (checkpoints.find, checkpoints.take_up):
+            with pytest.raises(StateConflict, match="open a new session"):
+                await reading("s1")
+        assert await checkpoints.take_up("s2") is not None
+        assert {kept.session_id for kept in await checkpoints.all()} == {"s1", "s2"}
+        assert await checkpoints.forget_older(datetime.now(UTC)) == 2, "it goes when its time has come"
+
+
+async def test_what_is_told_of_a_damaged_one_may_be_damaged_too(opened, path):
+    async with opened() as checkpoints:
+        await checkpoints.keep("s1", record())
+        await checkpoints.keep("s2", record())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE checkpoints SET metadata = x'ff00ff' WHERE thread_id = 's1'")
+    async with opened() as checkpoints:
+        titles = {kept.session_id: kept.title for kept in await checkpoints.all()}
+        assert titles == {"s1": "(cannot be read)", "s2": "What time is it?"}
+        assert await checkpoints.forget_older(datetime.now(UTC)) == 1
+        await checkpoints.forget("s1")
+        assert await checkpoints.all() == []
+
+
+async def test_a_page_of_the_file_that_is_spoilt_costs_what_stands_on_it(opened, path):
+    """The file opens, and one conversation in it cannot be read; the others can."""
+    long = {f"s{number}": record([HumanMessage(f"{number} " * 20_000)]) for number in range(6)}
+    async with opened() as checkpoints:
+        for session_id, conversation in long.items():
+            await checkpoints.keep(session_id, conversation)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"3 3 3 3 ") // 4096 * 4096
+    data[at + 8 : at + 4096] = b"\xff" * 4088
+    path.write_bytes(data)
+    readable = set()
+    async with opened() as checkpoints:
+        for session_id, conversation in long.items():
+            try:
+                found = await checkpoints.take_up(session_id)
+            except StateConflict as error:
+                assert "open a new session" in error.message
+            else:
+                readable.add(session_id if found.agent["messages"] == conversation.agent["messages"] else "")
+    assert readable == long.keys() - {"s3"}
+
+
+async def test_what_a_cancelled_write_has_begun_is_undone_and_holds_nobody_up(opened):
+    async with opened() as checkpoints:
+        revision = await checkpoints.keep("s1", record(turn=0))
+        for turn in range(1, 30):
+            writing = asyncio.create_task(checkpoints.keep("s1", record(turn=turn), revision))
+            for _ in range(turn % 12):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+            await checkpoints.keep("s2", record(turn=turn))
+        assert (await checkpoints.find("s2")).session == {"turn": 29}
+
+
+async def test_a_full_disk_is_said_to_be_full(opened, path):
+    async with opened() as checkpoints:
+        revision = await checkpoints.keep("s1", record(turn=1))
+        await checkpoints._sql("PRAGMA max_page_count=1")  # the smallest that holds what there is
+        with pytest.raises(NotKept, match="the disk is full"):
+            await checkpoints.keep("s1", record([HumanMessage("long " * 100_000)]), revision)
+        await checkpoints._sql("PRAGMA max_page_count=1000000")
+        await checkpoints.keep("s1", record(turn=2), revision)
+        assert (await checkpoints.find("s1")).session == {"turn": 2}
 
 
 async def test_a_file_that_is_no_database_is_said_to_be_none(path, opened):
@@ -178,3 +242,25 @@ async def test_a_place_that_cannot_be_written_is_named(tmp_path):
 async def test_a_store_may_be_none():
     async with open_conversations(ConversationsSettings(store="none")) as checkpoints:
         assert checkpoints is None
+
+
+async def test_a_bit_that_flipped_is_not_taken_for_what_somebody_said(opened, path):
+    async with opened() as checkpoints:
+        await checkpoints.keep("s1", record([HumanMessage(f"{'Listen. ' * 10}It opens with 4711.")]))
+    data = path.read_bytes()
+    assert data.count(b"opens with 4711") == 1
+    path.write_bytes(data.replace(b"opens with 4711", b"opens with 4710"))
+    async with opened() as checkpoints:
+        with pytest.raises(StateConflict, match="open a new session"):
+            await checkpoints.take_up("s1")
+
+
+async def test_what_was_kept_without_a_digest_is_read(opened, path):
+    async with opened() as checkpoints:
+        await checkpoints.keep("s1", record(turn=1))
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE checkpoints SET metadata = json_remove(CAST(metadata AS TEXT), '$.digest')"
+        )
+    async with opened() as checkpoints:
+        assert (await checkpoints.take_up("s1")).session == {"turn": 1}

@@ -14,8 +14,19 @@ from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from hearsight.agent.keeping import NOT_RUN, UNKNOWN
+from hearsight.agent.models.base import Capabilities
 from hearsight.agent.models.script import Script, Step
-from hearsight.streams.events import FunctionTool, KeepHeard
+from hearsight.agent.models.scripted import ScriptedEngine
+from hearsight.streams.errors import NotKept, Superseded
+from hearsight.streams.events import (
+    AudioContent,
+    FunctionTool,
+    ImageContent,
+    InsertItem,
+    Item,
+    KeepHeard,
+    Picture,
+)
 
 SLOW = Step(call="slow", arguments={"name": "It"})
 BACKUP = Step(call="backup", arguments={"disk": "sda"})
@@ -169,3 +180,110 @@ async def test_turns_that_a_summary_stands_for_are_known_to_be_gone(drivers: lis
     first.session.context.condense(2, "They said hello.")
     second = drive(drivers, state=handed_over(first))
     assert second.session.context.condensed == ("item_1_0", "user_0")
+
+
+async def test_what_a_tool_returned_is_noted_before_anybody_hears_of_it(drivers: list[Driver]) -> None:
+    driver = drive(drivers, LIGHT)
+    driver.host.look = lambda: (len(driver.host.noted), list(driver.bench.runs))
+    await say(driver, "Light, please.")
+    assert driver.host.kept_at == [(0, []), (1, ["light True"])]
+    (noted,) = driver.host.noted.values()
+    assert (noted["content"], noted["ok"], noted["say"]) == ("done", True, "The light is on.")
+
+
+async def test_what_only_looks_is_not_noted(drivers: list[Driver]) -> None:
+    driver = drive(drivers, Step(call="weather", arguments={"city": "Rome"}), Step(say="It rains."))
+    await say(driver, "How is Rome?")
+    assert driver.host.noted == {}
+
+
+async def test_a_result_that_was_noted_is_no_riddle(drivers: list[Driver]) -> None:
+    """The process was killed after the tool had returned, and before the conversation had it."""
+    first = drive(drivers, LIGHT)
+    states: list[dict[str, Any]] = []
+    first.host.look = lambda: states.append(handed_over(first))
+    await say(first, "Light, please.")
+    killed = states[0] | {"results": first.host.noted}
+    assert [call["name"] for call in killed["running"]] == ["light"]
+    second = drive(drivers, state=killed)
+    assert results(second) == ["done"]
+    assert second.bench.runs == []
+
+
+async def test_the_result_of_a_long_tool_that_was_noted_is_told(drivers: list[Driver]) -> None:
+    first = drive(drivers, BACKUP, Step(say="It is under way."))
+    await say(first, "Back it up.")
+    state = handed_over(first)
+    (call,) = state["running"]
+    outcome = {"call_id": call["id"], "name": "backup", "content": "sda is saved.", "ok": True}
+    second = drive(drivers, state=state | {"results": {call["id"]: outcome}})
+    assert results(second) == ["sda is saved."]
+    await asyncio.sleep(0)  # it has ended, and whoever waits for it is told at once
+    await asyncio.sleep(0)
+    assert "sda is saved." in second.host.reported[0]
+    first.bench.gate.set()
+
+
+async def test_a_store_that_fails_keeps_no_tool_from_running(drivers: list[Driver]) -> None:
+    driver = drive(drivers, LIGHT)
+    driver.host.refuses = NotKept("The disk is full.")
+    assert await say(driver, "Light, please.") == "The light is on."
+
+
+async def test_a_tool_does_not_run_for_a_conversation_that_goes_on_elsewhere(drivers: list[Driver]) -> None:
+    driver = drive(drivers, LIGHT)
+    driver.host.refuses = Superseded("It goes on elsewhere.")
+    await say(driver, "Light, please.")
+    assert driver.bench.runs == []
+
+
+def a_picture(key: str, captured_ms: float = 0.0) -> Picture:
+    return Picture(key.encode(), "image/jpeg", 64, 48, key, captured_ms)
+
+
+def shown(driver: Driver, item_id: str, *pictures: Picture) -> None:
+    content = tuple(ImageContent(picture) for picture in pictures)
+    driver.session.edit(InsertItem(Item(item_id, "message", content=content)))
+
+
+async def test_the_state_names_the_media_of_its_messages(drivers: list[Driver]) -> None:
+    driver = drive(drivers)
+    shown(driver, "u1", a_picture("k1"), a_picture("k2"))
+    driver.session.hear("u2", np.zeros(1600, np.int16))
+    driver.commit("u2")
+    shown(driver, "u3", a_picture("k1"))
+    assert driver.session.state()["media"] == ["k1", "k2", "u2"]
+
+
+async def test_an_engine_that_reads_captions_sees_only_what_has_none_yet(drivers: list[Driver]) -> None:
+    first = drive(drivers)
+    shown(first, "u1", a_picture("k1"), a_picture("k2"))
+    first.session.context.set_caption("k1", "a cat")
+    pictures = {key: a_picture(key) for key in ("k1", "k2", "k3")}
+    second = drive(drivers, state=handed_over(first) | {"pictures": pictures})
+    assert second.conversation.seen == ["k2"]
+
+
+async def test_an_engine_that_sees_and_hears_has_all_of_it_back(drivers: list[Driver]) -> None:
+    first = drive(drivers)
+    shown(first, "u1", a_picture("k1"), a_picture("gone"))
+    first.session.context.set_caption("k1", "a cat")
+    first.session.edit(InsertItem(Item("u2", "message", content=(AudioContent("Hello.", 100.0),))))
+    samples = np.ones(1600, np.int16)
+    state = handed_over(first) | {"pictures": {"k1": a_picture("k1")}, "speech": {"u2": samples}}
+    engine = ScriptedEngine(capabilities=Capabilities(audio=True, pictures=True))
+    drivers.append(Driver(engine=engine, state=state))
+    assert drivers[-1].conversation.seen == ["k1"]
+    assert drivers[-1].conversation.heard == {"u2": 1600}
+
+
+async def test_an_engine_that_reads_transcripts_hears_only_what_was_not_written_down(
+    drivers: list[Driver],
+) -> None:
+    first = drive(drivers)
+    for item_id, transcript in (("u1", "Hello."), ("u2", None)):
+        item = Item(item_id, "message", content=(AudioContent(transcript, 100.0),))
+        first.session.edit(InsertItem(item))
+    speech = {item_id: np.ones(1600, np.int16) for item_id in ("u1", "u2")}
+    second = drive(drivers, state=handed_over(first) | {"speech": speech})
+    assert second.conversation.heard == {"u2": 1600}

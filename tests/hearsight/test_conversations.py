@@ -1,7 +1,11 @@
 """Conversations over real sockets that outlive the server they began with."""
 
 import asyncio
+import base64
 import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import websockets
@@ -10,6 +14,7 @@ from typer.testing import CliRunner
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.agent.models.scripted import ScriptedEngine
 from hearsight.cli import app
+from hearsight.conversation_store import open_conversations
 from hearsight.streams.live import TAIL_BYTES, TAIL_MESSAGES
 
 
@@ -211,11 +216,127 @@ async def test_a_disk_that_fails_costs_the_record_and_not_the_conversation(servi
     from hearsight.agent.checkpoints import Checkpoints
 
     async def full(self, session_id, record, revision=""):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device: /home/somebody/secret")
 
     monkeypatch.setattr(Checkpoints, "keep", full)
     session_id, caller = await first_turn(serving, kept("Ahoy."))
     assert caller.events[-1]["response"]["status"] == "completed"
+    errors = [event["error"] for event in caller.events if event["type"] == "error"]
+    assert [error["code"] for error in errors] == ["conversation_not_kept"]
+    assert "secret" not in errors[0]["message"]
+
+
+async def test_a_conversation_that_is_spoilt_is_said_to_be_and_the_others_live(serving, kept, tmp_path):
+    spoilt, _ = await first_turn(serving, kept("Ahoy."))
+    odd, _ = await first_turn(serving, kept("Ahoy."))
+    sound, _ = await first_turn(serving, kept("Ahoy."))
+    with sqlite3.connect(tmp_path / "kept.sqlite") as connection:
+        connection.execute("UPDATE checkpoints SET checkpoint = x'c1' WHERE thread_id = ?", (spoilt,))
+    await rewritten(kept(), odd, {"items": [{"id": "u1", "kind": "of another version"}]})
+    async with serving(kept("Aye.")) as (_, url):
+        for session_id in (spoilt, odd):
+            async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+                error = await Caller(socket).until("error")
+            assert error["error"]["code"] == "session_not_readable"
+            assert "cannot be read any more; please open a new session" in error["error"]["message"]
+        async with websockets.connect(f"{url}?session_id={sound}") as socket:
+            assert (await Caller(socket).ask("And now?", "u2"))["status"] == "completed"
+
+
+async def rewritten(settings, session_id, session) -> None:
+    """Put another session's state into a record, as a later version might have it."""
+    async with open_conversations(settings.conversations) as keeper:
+        record = await keeper.take_up(session_id)
+        await keeper.keep(session_id, replace(record, session=session), record.revision)
+
+
+async def test_a_session_whose_client_went_to_another_server_ends_and_overwrites_nothing(serving, kept):
+    """Both servers keep their conversations in one file."""
+    async with serving(kept("Ahoy.", "I am stale.")) as (_, here), serving(kept("Aye.")) as (there, url):
+        async with websockets.connect(here) as stale:
+            client = Caller(stale)
+            session_id = (await client.until("session.created"))["session"]["id"]
+            await client.ask("Hello!", "u1")
+            async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+                assert (await Caller(socket).ask("And now?", "u2"))["status"] == "completed"
+                told = len(client.events)
+                await client.tell("Am I still here?", "u3")
+                error = await client.until("error")
+                assert error["error"]["code"] == "session_taken_over"
+                assert client.events[told:] == [error]
+                await stale.wait_closed()
+                assert stale.close_code == 1008
+                items = (await there.sessions.keeper.find(session_id)).session["items"]
+    assert [item["id"] for item in items if item["role"] == "user"] == ["u1", "u2"]
+
+
+async def test_a_conversation_that_is_deleted_ends_where_it_is_held(serving, kept):
+    async with serving(kept("Ahoy.")) as (server, url), websockets.connect(url) as socket:
+        caller = Caller(socket)
+        session_id = (await caller.until("session.created"))["session"]["id"]
+        await caller.ask("Hello!", "u1")
+        await server.sessions.keeper.forget(session_id)
+        await caller.tell("Still there?", "u2")
+        assert (await caller.until("error"))["error"]["code"] == "session_deleted"
+        await socket.wait_closed()
+        assert await server.sessions.keeper.all() == []
+
+
+CAT = Path(__file__).parents[1] / "data" / "pictures" / "cat.jpg"
+
+
+def as_url(picture: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+
+
+async def show(caller: Caller, picture: bytes, item_id: str) -> None:
+    image = {"type": "input_image", "image_url": as_url(picture)}
+    item = {"id": item_id, "type": "message", "role": "user", "content": [image]}
+    await caller.send("conversation.item.create", item=item)
+    await caller.until("conversation.item.done")
+
+
+async def shown(serving, settings, *pictures: bytes) -> str:
+    """The session of a client that has shown these pictures."""
+    async with serving(settings) as (_, url), websockets.connect(url) as socket:
+        caller = Caller(socket)
+        session_id = (await caller.until("session.created"))["session"]["id"]
+        for number, picture in enumerate(pictures):
+            await show(caller, picture, f"picture{number}")
+    return session_id
+
+
+async def test_a_picture_is_there_after_a_restart_for_client_engine_and_tools(serving, kept, engines):
+    cat = CAT.read_bytes()
+    session_id = await shown(serving, kept(), cat)
+    async with serving(kept("A cat.")) as (server, url):
+        async with websockets.connect(f"{url}?session_id={session_id}", max_size=None) as socket:
+            caller = Caller(socket)
+            await caller.send("conversation.item.retrieve", item_id="picture0")
+            item = (await caller.until("conversation.item.retrieved"))["item"]
+            assert item["content"][0]["image_url"] == as_url(cat)
+            assert (await caller.ask("What was that?", "u2"))["status"] == "completed"
+            (session,) = server.sessions
+            assert session._runtime.latest_picture().data == cat
+    assert len(engines[-1].conversations[0].seen) == 1
+
+
+async def test_a_picture_that_is_gone_leaves_the_conversation_as_it_is(serving, kept, tmp_path):
+    session_id = await shown(serving, kept(), CAT.read_bytes())
+    (file,) = (tmp_path / "kept.media").glob("??/*")
+    file.unlink()
+    async with serving(kept("I cannot see it any more.")) as (_, url):
+        async with websockets.connect(f"{url}?session_id={session_id}") as socket:
+            caller = Caller(socket)
+            await caller.send("conversation.item.retrieve", item_id="picture0")
+            item = (await caller.until("conversation.item.retrieved"))["item"]
+            assert item["content"] == [{"type": "input_image", "detail": "auto"}]
+            assert (await caller.ask("What was that?", "u2"))["status"] == "completed"
+
+
+async def test_media_may_be_unwanted(serving, kept, tmp_path):
+    await shown(serving, kept(conversations__media=()), CAT.read_bytes())
+    assert not (tmp_path / "kept.media").exists()
 
 
 class TestCommand:
@@ -247,7 +368,29 @@ class TestCommand:
         assert [item["id"] for item in exported["items"]][0] == "u1"
         assert [message["type"] for message in exported["messages"]] == ["human", "ai"]
         assert session_id not in target.read_text(), "whoever knows it can go on with the session"
+        assert exported["media"] == {} and not (tmp_path / "conversation.media").exists()
         assert json.loads((await asyncio.to_thread(run, "export", session_id)).output) == exported
+
+    async def test_pictures_are_exported_beside_it_and_deleted_with_it(self, run, serving, kept, tmp_path):
+        cat = CAT.read_bytes()
+        session_id = await shown(serving, kept(), cat)
+        (file,) = (tmp_path / "kept.media").glob("??/*")
+        target = tmp_path / "conversation.json"
+        assert (await asyncio.to_thread(run, "export", session_id, "--to", str(target))).exit_code == 0
+        (medium,) = json.loads(target.read_text())["media"].values()
+        assert medium["mime_type"] == "image/jpeg" and medium["sha256"] == file.name
+        assert (tmp_path / "conversation.media" / medium["file"]).read_bytes() == cat
+        assert '"file":' not in (await asyncio.to_thread(run, "export", session_id)).output
+        assert "Deleted 1" in (await asyncio.to_thread(run, "delete", session_id)).output
+        assert not file.exists()
+
+    async def test_one_that_cannot_be_read_can_be_listed_and_deleted(self, run, session_id, tmp_path):
+        with sqlite3.connect(tmp_path / "kept.sqlite") as connection:
+            connection.execute("UPDATE checkpoints SET checkpoint = x'c1', metadata = x'c1'")
+        assert "(cannot be read)" in (await asyncio.to_thread(run, "list")).output
+        result = await asyncio.to_thread(run, "show", session_id)
+        assert result.exit_code and "cannot be read any more" in result.output
+        assert "Deleted 1" in (await asyncio.to_thread(run, "delete", "--all")).output
 
     async def test_export_to_where_nothing_can_be_written(self, run, session_id, tmp_path):
         result = await asyncio.to_thread(run, "export", session_id, "--to", str(tmp_path / "no" / "file"))

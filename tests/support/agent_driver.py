@@ -47,6 +47,10 @@ class FakeHost:
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once something was announced."""
     look: Callable[[], object] = lambda: None
+    refuses: Exception | None = None
+    """Why nothing is kept."""
+    noted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What calls returned."""
 
     def latest_picture(self) -> Picture | None:
         return self.picture
@@ -60,6 +64,11 @@ class FakeHost:
 
     async def kept(self) -> None:
         self.kept_at.append(self.look())
+        if self.refuses is not None:
+            raise self.refuses
+
+    async def note(self, call_id: str, result: Mapping[str, Any]) -> None:
+        self.noted[call_id] = dict(result)
 
 
 class Bench:

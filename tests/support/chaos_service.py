@@ -36,6 +36,8 @@ from hearsight.tools.memory import MemoryStore
 from hearsight.tools.registry import ToolRegistry
 
 LONGEST_TOOL_S = 0.03
+SLOW_TOOL_S = 1.0
+"""Of a tool that is asked to do something slowly."""
 
 
 class Obedient(ScriptedEngine):
@@ -71,10 +73,10 @@ def _answer(message: BaseMessage) -> str:
 def tools(folder: Path) -> ToolRegistry:
     """The two tools."""
 
-    async def run(kind: str, call_id: str) -> None:
+    async def run(kind: str, call_id: str, what: str) -> None:
         log = os.open(folder / f"{kind}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(log, f"{call_id} begin\n".encode())
-        await asyncio.sleep(random.uniform(0, LONGEST_TOOL_S))
+        await asyncio.sleep(SLOW_TOOL_S if "slowly" in what else random.uniform(0, LONGEST_TOOL_S))
         os.write(log, f"{call_id} end\n".encode())
         os.close(log)
 
@@ -86,7 +88,7 @@ def tools(folder: Path) -> ToolRegistry:
             what: What.
             context: The session.
         """
-        await run("mark", context.call_id)
+        await run("mark", context.call_id, what)
         return f"marked {what}"
 
     @tool(parse_docstring=True, extras={"side_effects": False})
@@ -97,7 +99,7 @@ def tools(folder: Path) -> ToolRegistry:
             what: At what.
             context: The session.
         """
-        await run("peek", context.call_id)
+        await run("peek", context.call_id, what)
         return f"peeked at {what}"
 
     return ToolRegistry([mark, peek])

@@ -212,7 +212,7 @@ class SessionMedia:
             return [(key, True) for key in self._foreseen if key in self._pictures and key not in known]
         if item_id in known:
             return []
-        shown = [key for key in self.shown_before(item_id) if key in self._pictures]
+        shown = [key for key in self.shown_before(item_id) if key in self._pictures and key not in known]
         return [*((key, True) for key in shown), (item_id, False)]
 
     def embed(self, tokens: Sequence[Token]) -> Embedded:

@@ -97,6 +97,9 @@ class ObedientRuntime:
     async def kept(self) -> None:
         """Nothing is kept."""
 
+    async def owned(self) -> bool:
+        return True
+
     async def run(self) -> None:
         await self._closed.wait()
         if self._broken is not None:

@@ -103,6 +103,28 @@ TestLog = LogMachine.TestCase
 TestLog.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
+async def test_what_is_held_back_can_be_thrown_away_and_what_comes_then_is_sent():
+    log = EventLog(10, 1_000)
+    log.append("told")
+    log.hold()
+    for message in ("not kept", "not kept either"):
+        log.append(message)
+    log.drop_held()
+    log.append("why")
+    log.close()
+    assert [await take(log) for _ in range(3)] == ["told", "why", None]
+    assert log.unsent_bytes == 0 and log.held_bytes == len("toldwhy")
+
+
+async def test_there_may_be_nothing_to_throw_away():
+    log = EventLog(10, 1_000)
+    log.append("told")
+    log.drop_held()
+    log.hold()
+    log.drop_held()
+    assert await take(log) == "told"
+
+
 class Clock:
     now_s = 0.0
 
