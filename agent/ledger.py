@@ -117,6 +117,15 @@ class Ledger:
         """Tokens that a prompt may have."""
         return self._limit - self._reserve
 
+    def room(self, head: Tokens, history: float = 1.0) -> int:
+        """Tokens that a prompt may have of which the conversation gets a share of what is left for it.
+
+        Args:
+            head: Tokens of what stands before the conversation.
+            history: That share.
+        """
+        return min(self.budget, head.total + int(max(0, self.budget - head.total) * history))
+
     @property
     def _summary_lines(self) -> int:
         """A line of a summary takes some 16 tokens, so that it fills an eighth of a large context."""
@@ -158,13 +167,16 @@ class Ledger:
                 high = middle - 1
         return text[:low]
 
-    def make_room(self, context: Context, head: Tokens, *, spare: int = 0) -> Tokens:
+    def make_room(
+        self, context: Context, head: Tokens, *, spare: int = 0, history: float = 1.0
+    ) -> Tokens:
         """Reduce a conversation until it fits.
 
         Args:
             context: The conversation.
             head: Tokens of what stands before it.
             spare: It has to leave so many tokens free; fewer than `SLACK` of the limit.
+            history: Share of the room that there is for it.
 
         Returns:
             Tokens of head and conversation as they are now.
@@ -173,9 +185,10 @@ class Ledger:
             EngineError: What is pinned does not fit by itself.
         """
         used = head + self.count(context.for_model())
-        if used.total <= self.budget - spare:
+        room = self.room(head, history)
+        if used.total <= room - spare:
             return used
-        goal = self.budget - int(self._limit * SLACK)
+        goal = room - int(self._limit * SLACK * history)
         excess = used.total - goal
         for reduced in (without_duplicates, with_captions, with_transcripts):
             for shorter in reduced(context.messages):

@@ -11,6 +11,7 @@ from websockets.http11 import Request, Response
 from hearsight.streams import http
 from hearsight.streams.access import Access
 from hearsight.streams.http import Readiness
+from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.page import Page
 from hearsight.streams.transport import Endpoint, ServerOptions
@@ -26,6 +27,7 @@ class Gate:
         count_sessions: How many there are.
         metrics: Shown at ``/metrics``; where refusals are counted.
         page: The browser page.
+        load: Whether there is more to do than can be done in time.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Gate:
         count_sessions: Callable[[], int],
         metrics: Metrics,
         page: Page,
+        load: LoadWatch | None = None,
     ) -> None:
         self._options = options
         self._endpoints = dict(endpoints)
@@ -43,6 +46,7 @@ class Gate:
         self._count_sessions = count_sessions
         self._counters = metrics
         self._page = page
+        self._load = load
         self._access = Access(options.api_keys, options.allowed_origins)
         self._pages: dict[str, Callable[[], Response]] = {
             "/healthz": http.health,
@@ -97,17 +101,30 @@ class Gate:
         if reason is None and full and "session_id" not in query:
             reason = f"All {self._options.max_sessions} sessions are in use; try again later."
         if reason is None:
-            return None
+            # Where the client speaks first, only its first message tells whether it comes back.
+            may_be_new = "session_id" not in query and endpoint.read_opening is None
+            return self._overloaded() if may_be_new else None
         retry_after = str(self._options.retry_after_s)
         return http.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n", Retry_After=retry_after)
 
+    def _overloaded(self) -> Response | None:
+        """A refusal while there is more to do than can be done in time."""
+        refusal = self._load.refusal() if self._load is not None else None
+        if refusal is None or self._load is None:
+            return None
+        self._load.refused()
+        message, wait_s = refusal
+        return http.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{message}\n", Retry_After=str(wait_s))
+
     def _ready(self) -> Response:
         options = self._options
+        refusal = self._load.refusal() if self._load is not None else None
         return http.readiness(
             self._readiness,
             self._count_sessions(),
             options.max_sessions,
             key_required=bool(options.api_keys),
+            overload=refusal[0] if refusal is not None else None,
         )
 
     def _metrics(self) -> Response:

@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 import structlog
 
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import Output, ResponseEnded, ResponseStarted
+from hearsight.streams.events import Degraded, Output, ResponseEnded, ResponseStarted
 from hearsight.streams.keeping import CHANGING, LASTING
 from hearsight.streams.metrics import Metrics, TurnClock
+from hearsight.streams.overload import Relief
 from hearsight.streams.replay import EventLog
 from hearsight.streams.transport import Codec, Runtime, ServerOptions
 
@@ -79,6 +80,8 @@ class LiveSession:
         self.ended: Final = asyncio.Event()
         self.idle: Final = asyncio.Event()
         """Set while no answer is being given."""
+        self.watch: Callable[[Output], None] = lambda output: None
+        """Is shown everything that the session puts out."""
         self._runtime = runtime
         self._max_unsent_bytes = options.outbound_buffer_bytes
         self._metrics = metrics
@@ -185,6 +188,11 @@ class LiveSession:
         self.report(HearsightError("The server has failed; this session cannot go on. Connect again."))
         self.end(INTERNAL_ERROR, "The server has failed.")
 
+    def relieve(self, relief: Relief, notice: Degraded) -> None:
+        """Do without something from now on, and tell the client."""
+        self._runtime.relieve(relief)
+        self._put(notice)
+
     async def run(self) -> None:
         """Run the runtime until the session has ended; no fault in it goes further than this."""
         try:
@@ -211,6 +219,7 @@ class LiveSession:
                 self._active.add(output.response_id)
                 self.idle.clear()
             self._turns.observe(output)
+            self.watch(output)
             self._put(output)
             if isinstance(output, ResponseEnded):
                 self._active.discard(output.response_id)

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
+from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.ports import Keeper, Record
@@ -45,6 +46,7 @@ class Sessions:
     ) -> None:
         self.keeper: Keeper | None = None
         """Where conversations are kept that have no session at the moment; None where none are."""
+        self.load: Final = LoadWatch(options.overload, metrics, clock)
         self._reviving = asyncio.Lock()
         self._new_runtime = new_runtime
         self._options = options
@@ -66,6 +68,9 @@ class Sessions:
         Raises:
             HearsightError: There are as many as there may be, or it could not be made.
         """
+        if (refusal := self.load.refusal()) is not None:
+            self.load.refused()
+            raise LimitExceeded(refusal[0], code="server_busy", close_code=TRY_AGAIN_LATER)
         session_id = random_session_id()
         session = self._begin(session_id, endpoint)
         self._metrics.sessions_opened.labels(endpoint.protocol).inc()
@@ -112,6 +117,7 @@ class Sessions:
         self._live[session_id] = session
         self._tasks[session_id] = asyncio.create_task(self._host(session))
         self._metrics.sessions.inc()
+        self.load.attend(session_id, session)
         return session
 
     async def resume(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
@@ -198,6 +204,7 @@ class Sessions:
         """End every session, and wait until nothing of them is left; one that hangs is cancelled."""
         for session in self:
             session.end(GOING_AWAY, DRAINING)
+        await self.load.aclose()
         tasks = list(self._tasks.values())
         if not tasks:
             return
@@ -216,6 +223,7 @@ class Sessions:
         finally:
             del self._live[session.id], self._tasks[session.id]
             self._cancel_expiry(session.id)
+            self.load.leave(session.id)
             self._metrics.sessions.dec()
             code, reason = session.verdict or (NORMAL, "")
             _log.info("session ended", session_id=session.id, code=code, reason=reason)

@@ -65,7 +65,13 @@ class Server:
         self._clock = clock
         shown = page or Page.of_text(http.index_page("Hearsight", sorted(endpoints)))
         self.gate: Final = Gate(
-            options, endpoints, self.readiness, self.sessions.__len__, self.metrics, shown
+            options,
+            endpoints,
+            self.readiness,
+            self.sessions.__len__,
+            self.metrics,
+            shown,
+            self.sessions.load,
         )
         self._handlers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()

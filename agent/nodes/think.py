@@ -33,6 +33,7 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
     end = GenerationEnd("stop")
     async with aclosing(turn.conversation.generate(request)) as deltas:
         async for delta in deltas:
+            turn.watchdog.progress()
             if isinstance(delta, GenerationEnd):
                 end = delta
                 break

@@ -30,8 +30,9 @@ class LiveServer:
     def __init__(self, overrides: dict[str, Any] | None = None, port: int = 0, **limits: int) -> None:
         self._port = port
         self._limits = limits
-        # Tests that want a conversation to be kept say where.
-        overrides = {"conversations.store": "none", **(overrides or {})}
+        # Tests that want a conversation to be kept say where; and a slow machine is no reason to do less.
+        at_ease = {"overload.turn_latency_s": 0, "overload.lag_ms": 0}
+        overrides = {"conversations.store": "none", **at_ease, **(overrides or {})}
         self.settings = load_settings(overrides=overrides).settings
         self.service: Service
         self.server: Server
