@@ -167,9 +167,7 @@ class Ledger:
                 high = middle - 1
         return text[:low]
 
-    def make_room(
-        self, context: Context, head: Tokens, *, spare: int = 0, history: float = 1.0
-    ) -> Tokens:
+    def make_room(self, context: Context, head: Tokens, *, spare: int = 0, history: float = 1.0) -> Tokens:
         """Reduce a conversation until it fits.
 
         Args:

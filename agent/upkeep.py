@@ -50,7 +50,7 @@ class Upkeep:
         self._caption = caption
         self._transcribe = transcribe
         self.history = 1.0
-        """Share of the room for the conversation's past that is used; less where the service is overloaded."""
+        """Share of the room for the conversation's past that is used; less under overload."""
 
     async def tidy(self) -> None:
         """Make room if little is left. May be cancelled at any moment; the next time goes on from there.

@@ -1,4 +1,4 @@
-"""Sees to it that an answer gets somewhere: an engine, an ear or a voice that hangs ends it, and not the session.
+"""Sees to it that an answer gets somewhere: an engine or a voice that hangs ends it, and not the session.
 
 What counts is time in which nothing happens although something is waited for: not the whole of an answer,
 which may be long, nor tools, which have limits of their own, nor a client that does not take what is there.

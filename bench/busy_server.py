@@ -1,7 +1,7 @@
 """A service in a process of its own whose engine is as busy as one would be: everything costs it time.
 
-A picture costs time by its pixels, and an answer by the tokens of its prompt. A few things are done at once and
-the others wait, as with a model on a GPU; it is only that the time is slept.
+A picture costs time by its pixels, and an answer by the tokens of its prompt. A few things are done at once
+and the others wait, as with a model on a GPU; it is only that the time is slept.
 """
 
 from __future__ import annotations

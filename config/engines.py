@@ -29,8 +29,8 @@ class EngineSettings(Section):
         120,
         ge=0,
         le=3600,
-        description="Seconds in which an answer that is waited for gets nowhere, tools aside, after which it is "
-        "given up with an error; 0: never.",
+        description="Seconds in which an answer that is waited for gets nowhere, tools aside, after which it "
+        "is given up with an error; 0: never.",
     )
 
     @model_validator(mode="after")

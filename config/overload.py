@@ -14,21 +14,21 @@ class OverloadSettings(Section):
         3,
         ge=0,
         le=600,
-        description="Seconds from the end of a turn to the first sound of its answer that are too many, when one "
-        "turn in ten of several sessions takes longer; 0: however many.",
+        description="Seconds from the end of a turn to the first sound of its answer that are too many, when "
+        "one turn in ten of several sessions takes longer; 0: however many.",
     )
     lag_ms: float = Field(
         200,
         ge=0,
         le=60_000,
-        description="Milliseconds by which the event loop, and with it all audio, is late that are too many; 0: "
-        "however many.",
+        description="Milliseconds by which the event loop, and with it all audio, is late that are too many; "
+        "0: however many.",
     )
     memory_mib: int | None = Field(
         None,
         ge=0,
-        description="Memory of the process that is too much, in MiB; 0: however much. Unset takes nine tenths of "
-        "what this machine, or the container, has.",
+        description="Memory of the process that is too much, in MiB; 0: however much. Unset takes nine "
+        "tenths of what this machine, or the container, has.",
     )
     rise_s: float = Field(
         3, ge=0, le=600, description="Seconds of too much after which the next thing is given up."
@@ -37,8 +37,8 @@ class OverloadSettings(Section):
         20,
         gt=0,
         le=3600,
-        description="Seconds of clearly less after which the last thing given up is taken back; more where that "
-        "proves too early.",
+        description="Seconds of clearly less after which the last thing given up is taken back; more where "
+        "that proves too early.",
     )
     frames_per_s: float = Field(
         1,
@@ -56,6 +56,6 @@ class OverloadSettings(Section):
         0.25,
         gt=0,
         le=1,
-        description="Given up third: of the room for a conversation's past, this share is used. After that, new "
-        "sessions are refused.",
+        description="Given up third: of the room for a conversation's past, this share is used. After that, "
+        "new sessions are refused.",
     )

@@ -802,7 +802,7 @@ class WakeChanged:
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """There is more to do than can be done in time, so that the session does without something; or no more."""
+    """There is more to do than can be done in time: the session does without something; or no more."""
 
     level: str
     """``normal``, ``fewer_frames``, ``smaller_pictures``, ``shorter_history`` or ``refusing``: each with what

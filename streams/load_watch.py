@@ -123,7 +123,7 @@ class LoadWatch:
 
 
 class _TurnWatch:
-    """Times one session's turns, from where its answer is asked for to its first sound, or word where written.
+    """Times one session's turns, from the wish for an answer to its first sound, or first written word.
 
     A spoken turn's answer is announced at the very end of the turn.
     """

@@ -67,7 +67,7 @@ class Metrics:
         )
         self.overload_rung = Gauge(
             "hearsight_overload_rung",
-            "What is given up for overload: 0 nothing, 1 frames, 2 size of pictures, 3 history, 4 new sessions.",
+            "Given up for overload: 0 nothing, 1 frames, 2 size of pictures, 3 history, 4 new sessions.",
             registry=r,
         )
         self.overload_changes = Counter(

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 RELEASE: Final = 0.7
-"""Pressure below which the load counts as gone. Between it and 1 nothing changes, so that nothing flaps."""
+"""Pressure below which the load counts as gone; between it and 1 nothing changes: nothing flaps."""
 MAX_PATIENCE: Final = 8
 """A rung that had to be climbed again soon after it was left is left after so many times ``calm_s`` at most."""
 WINDOW_S: Final = 15.0
@@ -85,8 +85,8 @@ class Ladder:
 
     Args:
         rise_s: For which the pressure has to be 1 or more before each rung.
-        calm_s: For which it has to be below `RELEASE` before each rung down; longer where a rung was just left
-            too early.
+        calm_s: For which it has to be below `RELEASE` before each rung down; longer where a rung was just
+            left too early.
     """
 
     def __init__(self, rise_s: float, calm_s: float) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
-from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
+from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.ports import Keeper, Record
 from hearsight.streams.transport import Endpoint, Handle, Resumption, RuntimeFactory, ServerOptions

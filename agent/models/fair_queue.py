@@ -1,4 +1,4 @@
-"""Who is served next where many sessions share a model: one after the other, however much each of them wants."""
+"""Who is served next where sessions share a model: one after the other, however much each of them wants."""
 
 from __future__ import annotations
 

@@ -50,9 +50,7 @@ from hearsight.config.errors import ConfigError
 
 
 class Step(BaseModel):
-    """What one round of generation gives: exactly one of ``say``, ``call``, ``chunks``, ``error``, ``hang`` and
-    ``crash``.
-    """
+    """What one round of generation gives: exactly one of the fields, ``arguments`` aside."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -279,7 +279,9 @@ class ScriptedEngine:
             raise MemoryError if step.crash == "MemoryError" else RuntimeError("as the script says")
         if step.chunks is not None:
             return list(step.chunks)
-        text = python_call(step.call, step.arguments) if step.call is not None else step.say or step.hang or ""
+        text = (
+            python_call(step.call, step.arguments) if step.call is not None else step.say or step.hang or ""
+        )
         return self._tokenize(text)
 
     def next_transcript(self) -> str:

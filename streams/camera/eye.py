@@ -123,7 +123,9 @@ class Eye:
         side_px = self._max_px
         if side_px is None or max(picture.width, picture.height) <= side_px:
             return picture
-        smaller = await asyncio.to_thread(reduced, picture.data, side_px, max_pixels=self._settings.max_pixels)
+        smaller = await asyncio.to_thread(
+            reduced, picture.data, side_px, max_pixels=self._settings.max_pixels
+        )
         return replace(
             picture,
             data=smaller.data,

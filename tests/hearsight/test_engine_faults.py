@@ -1,4 +1,4 @@
-"""An engine that hangs, breaks or runs out of memory, behind a real socket: the answer ends, the session goes on."""
+"""An engine that hangs, breaks or lacks memory, over a real socket: the answer ends, the session goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 import websockets
 
 
-async def ask(socket: websockets.ClientConnection, text: str, modality: str = "audio") -> list[dict[str, Any]]:
+async def ask(
+    socket: websockets.ClientConnection, text: str, modality: str = "audio"
+) -> list[dict[str, Any]]:
     """Everything that comes of a question."""
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
     await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))

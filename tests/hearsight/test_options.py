@@ -152,10 +152,14 @@ def test_the_defaults_of_the_settings_are_those_of_what_they_set():
             assert options[f"recording.{field.name}"] == getattr(recording, field.name), field.name
     for field in fields(OverloadOptions):
         if field.name not in ("turn_latency_s", "lag_s", "memory_bytes"):
-            assert options[f"server.overload.{field.name}"] == getattr(OverloadOptions(), field.name), field.name
+            assert options[f"server.overload.{field.name}"] == getattr(OverloadOptions(), field.name), (
+                field.name
+            )
 
 
 def test_nine_tenths_of_the_memory_there_is_are_bearable_and_0_is_any():
     assert server_options(Settings()).overload.memory_bytes == int(0.9 * machine_bytes()) > 2**28
-    without = load_settings(overrides={"overload.memory_mib": 0, "overload.turn_latency_s": 0, "overload.lag_ms": 0})
+    without = load_settings(
+        overrides={"overload.memory_mib": 0, "overload.turn_latency_s": 0, "overload.lag_ms": 0}
+    )
     assert not Overload(server_options(without.settings).overload, float).enabled

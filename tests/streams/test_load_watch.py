@@ -44,7 +44,9 @@ class Listed:
 class Place:
     """A watch with some sessions, in made-up time."""
 
-    def __init__(self, options: OverloadOptions = LIMITS, memory: Callable[[], int | None] | None = None) -> None:
+    def __init__(
+        self, options: OverloadOptions = LIMITS, memory: Callable[[], int | None] | None = None
+    ) -> None:
         self.metrics = Metrics()
         clock = asyncio.get_running_loop().time
         self.watch = LoadWatch(options, self.metrics, clock, memory or (lambda: None))

@@ -1,4 +1,4 @@
-"""A service to wear out: ``python soak_service.py FOLDER`` prints its port, and its figures for each line read.
+"""A service to wear out: ``python soak_service.py FOLDER`` prints its port, and figures for each line read.
 
 It is the whole service, conversations kept and all, but for its engine, which repeats what it is told and
 remembers nothing, and its voice, which hums.
@@ -31,6 +31,7 @@ from hearsight.models_command import open_store
 from hearsight.options import agent_settings, runtime_options, server_options
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.runtime import Perception
+from hearsight.streams.server import Server
 from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
 
@@ -123,12 +124,17 @@ async def main(folder: Path) -> None:
             lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
         )
         while await lines.readline():
-            while len(server.sessions):
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(0.2)  # sockets say goodbye
+            await at_rest(server)
             _say(figures(int(server.metrics.sessions_opened.labels("openai-realtime")._value.get())))
         server.stop()
         await running
+
+
+async def at_rest(server: Server) -> None:
+    """Wait until all sessions have ended, and their sockets have said goodbye."""
+    while len(server.sessions):  # noqa: ASYNC110, they end by themselves, and tell nobody
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
 
 
 def _say(value: object) -> None:

@@ -64,7 +64,9 @@ class LlamaClient:
     async def answers(self) -> bool:
         """Whether there is a server that answers."""
         try:
-            async with self._session().get("/health", timeout=aiohttp.ClientTimeout(total=HEALTH_S)) as response:
+            async with self._session().get(
+                "/health", timeout=aiohttp.ClientTimeout(total=HEALTH_S)
+            ) as response:
                 return response.ok
         except (aiohttp.ClientError, TimeoutError):
             return False

@@ -31,8 +31,9 @@ log = structlog.get_logger(__name__)
 
 
 class Sight:
-    """The models that look at pictures, behind asyncio: one picture after the other, in a thread of its own, and
-    of several sessions in turn.
+    """The models that look at pictures, behind asyncio: one picture after the other, of all sessions in turn.
+
+    They run in a thread of their own.
 
     A call that is cancelled while it waits for its turn is never computed.
     """

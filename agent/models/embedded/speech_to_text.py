@@ -66,8 +66,9 @@ def quiet_cuts(audio: NDArray[np.float32]) -> list[int]:
 
 
 class SpeechToText:
-    """Whisper behind asyncio: utterances are written down one after the other, in a thread of its own, and of
-    several sessions in turn.
+    """Whisper behind asyncio: utterances are written down one after the other, of all sessions in turn.
+
+    It runs in a thread of its own.
 
     A call that is cancelled while it waits for its turn is never computed.
     """

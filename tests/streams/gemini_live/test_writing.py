@@ -26,6 +26,7 @@ from hearsight.streams.events import (
     Refused,
     ResponseEnded,
     ResponseStarted,
+    SessionConfig,
     Speculated,
     SpeechDismissed,
     SpeechStarted,
@@ -36,6 +37,7 @@ from hearsight.streams.events import (
     TranscriptionError,
     Usage,
 )
+from hearsight.streams.gemini_live.codec import GeminiLiveCodec
 
 STARTED = ResponseStarted("resp_1", "audio")
 ENDED = ResponseEnded("resp_1", "audio", "completed", usage=Usage(10, 20, 258, 5, 3, 40))

@@ -272,7 +272,10 @@ def test_single_events(show, output, kind, fields):
 def test_what_the_service_does_without_and_that_it_does_no_more(show):
     [event] = show(Degraded("smaller_pictures", 1.0, 384))
     assert event["type"] == "session.degraded"
-    assert event.items() >= {"level": "smaller_pictures", "frames_per_s": 1.0, "picture_px": 384, "history": 1.0}.items()
+    assert (
+        event.items()
+        >= {"level": "smaller_pictures", "frames_per_s": 1.0, "picture_px": 384, "history": 1.0}.items()
+    )
     [event] = show(Degraded("normal"))
     assert event["type"] == "session.restored"
 

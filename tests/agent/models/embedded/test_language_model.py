@@ -316,6 +316,7 @@ async def test_a_session_that_asks_on_and_on_does_not_keep_another_waiting(model
         await model.aclose()
 
 
+@pytest.mark.models
 async def test_what_all_sessions_begin_with_is_read_once_for_all_starts(
     model: LanguageModel, models: Path, tmp_path: Path
 ) -> None:
