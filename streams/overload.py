@@ -15,9 +15,9 @@ from enum import IntEnum
 from typing import Final
 
 RELEASE: Final = 0.7
-"""Pressure below which the load counts as gone; between it and 1 nothing changes: nothing flaps."""
+"""Pressure below which the load counts as gone; between it and 1 nothing changes."""
 MAX_PATIENCE: Final = 8
-"""A rung that had to be climbed again soon after it was left is left after so many times ``calm_s`` at most."""
+"""A rung that had to be climbed again soon after it was left keeps its ``calm_s`` so many times at most."""
 WINDOW_S: Final = 15.0
 """Turns of so long ago say nothing about now."""
 LAG_WINDOW_S: Final = 5.0

@@ -134,9 +134,14 @@ class Scheduler:
             session, generation = waiting
             self._helped[session] = self._rounds
             await self._guarded(session, [generation], lambda: session.prepare(generation))
-            self._worked[session] = self._rounds
+            self._note(session)
             return True
         return await self._ahead(quick=decoded) or decoded or waiting is not None
+
+    def _note(self, session: Work) -> None:
+        """Something was done for a session, which may have ended meanwhile: then nothing holds on to it."""
+        if session in self._sessions:
+            self._worked[session] = self._rounds
 
     async def _decode(self) -> bool:
         ready = [(s, g) for s in self._sessions for g in s.generations if g.ready]
@@ -144,6 +149,7 @@ class Scheduler:
             ready.sort(key=lambda pair: self._decoded.get(pair[1], 0))
         batch = ready[:MAX_BATCH]
         if not batch:
+            self._decoded.clear()
             return False
         generations = [generation for _, generation in batch]
         self._decoded = {
@@ -175,7 +181,7 @@ class Scheduler:
             session = self._sessions.pop(0)
             self._sessions.append(session)
             if await self._guarded(session, [], partial(session.background, quick=quick)):
-                self._worked[session] = self._rounds
+                self._note(session)
                 return True
             session.settled()
         return False

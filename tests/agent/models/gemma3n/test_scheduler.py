@@ -276,6 +276,29 @@ async def test_a_session_that_is_gone_gets_nothing_more(house: House) -> None:
     assert "a ahead" not in house.diary
 
 
+async def test_nothing_holds_on_to_a_session_that_ends_while_it_is_worked_on(house: House) -> None:
+    """Its cache would stay in memory for ever."""
+    going, begun, go_on = house.session("a"), threading.Event(), threading.Event()
+
+    def prepare(generation: Job) -> None:
+        begun.set()
+        go_on.wait(10)
+        generation.ready = True
+
+    going.prepare = prepare  # type: ignore[method-assign]
+    job = Job(steps=1)
+    going.generations.append(job)
+    house.scheduler.wake()
+    await asyncio.to_thread(begun.wait, 10)
+    house.scheduler.remove(going)
+    going.generations.clear()
+    go_on.set()
+    await house.session("b", ahead=1).quiet.wait()
+    scheduler = house.scheduler
+    for held in (scheduler._worked, scheduler._helped, scheduler._decoded, scheduler._sessions):
+        assert going not in held and job not in held  # type: ignore[operator]
+
+
 async def test_beyond_the_limit_the_oldest_idle_caches_go() -> None:
     house = House(Scheduler(cache_limit=250))
     oldest = house.session("oldest", cache_bytes=100)
