@@ -126,10 +126,9 @@ class Ledger:
         """
         return min(self.budget, head.total + int(max(0, self.budget - head.total) * history))
 
-    @property
-    def _summary_lines(self) -> int:
+    def _summary_lines(self, history: float) -> int:
         """A line of a summary takes some 16 tokens, so that it fills an eighth of a large context."""
-        return max(SUMMARY_LINES, self._limit // 128)
+        return max(4, int(max(SUMMARY_LINES, self._limit // 128) * history))
 
     def head(self, instructions: str, tools: Sequence[ToolSpec]) -> Tokens:
         """Tokens of what stands before the conversation."""
@@ -193,7 +192,7 @@ class Ledger:
                 excess -= self._rewrite(context, shorter)
                 if excess <= 0:
                     return head + self.count(context.for_model())
-        return self._drop_turns(context, head, goal)
+        return self._drop_turns(context, head, goal, self._summary_lines(history))
 
     def _rewrite(self, context: Context, shorter: BaseMessage) -> int:
         """Put the shorter version in place, if it is one; returns the tokens gained."""
@@ -204,12 +203,12 @@ class Ledger:
         context.rewrite(shorter)
         return gained
 
-    def _drop_turns(self, context: Context, head: Tokens, goal: int) -> Tokens:
+    def _drop_turns(self, context: Context, head: Tokens, goal: int, lines: int) -> Tokens:
         used = head + self.count(context.for_model())
         starts = turn_starts(context.messages)
         while used.total > goal and len(starts) > 1:
             end = self._turns_worth(context.messages, starts, used.total - goal)
-            context.condense(end, summarize(context.messages[:end], self._summary_lines))
+            context.condense(end, summarize(context.messages[:end], lines))
             used = head + self.count(context.for_model())
             starts = turn_starts(context.messages)
         if used.total > self.budget:

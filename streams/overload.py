@@ -185,6 +185,12 @@ class RecentTurns:
         return quantile(waits, QUANTILE) if len(waits) >= MIN_TURNS and len(sessions) > 1 else 0.0
 
 
+    def slow_for_s(self, now: float) -> float:
+        """Seconds until the last turn that was slow, or nearly so, is one of long ago."""
+        slow = (at for at, _, waited in self._answered if waited >= RELEASE * self._limit_s)
+        return max(0.0, max(slow, default=now - WINDOW_S) + WINDOW_S - now)
+
+
 def quantile(values: Iterable[float], share: float) -> float:
     """The value that a share of all do not exceed, and of few values none of the few largest; 0 of none."""
     ordered = sorted(values)
@@ -260,12 +266,14 @@ class Overload:
     def retry_after_s(self) -> int | None:
         """When it is worth while to ask for a session again; None when there may be one now.
 
-        That is as long as the calm still has to last, after what is waited for now has been answered.
+        That is as long as the calm has to last yet, from when what was slow is long ago.
         """
         if self.rung < Rung.REFUSING:
             return None
-        now = self._clock()
-        return max(1, math.ceil(self._ladder.calm_in_s(now) + self.turns.wait_s(now)))
+        now, measured = self._clock(), self.measured()
+        slow_s = self.turns.slow_for_s(now) if measured["turns"] >= RELEASE else 0.0
+        late_s = LAG_WINDOW_S if measured["lag"] >= RELEASE else 0.0
+        return max(1, math.ceil(self._ladder.calm_in_s(now) + max(slow_s, late_s)))
 
 
 def _share(value: float, limit: float) -> float:

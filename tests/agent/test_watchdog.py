@@ -11,6 +11,7 @@ from agent_driver import Driver, collect, kinds, words
 
 from hearsight.agent.agent import AgentSettings
 from hearsight.agent.models.script import Step
+from hearsight.agent.models.scripted import ScriptedConversation, ScriptedEngine
 from hearsight.agent.watchdog import Watchdog
 from hearsight.streams.errors import EngineError
 from hearsight.streams.events import AnswerFailed, AnswerFinished
@@ -154,11 +155,20 @@ async def test_a_tool_may_take_longer_than_an_engine_may_be_silent() -> None:
     await bench.aclose()
 
 
+class Deaf(ScriptedEngine):
+    """Never finds out what was said."""
+
+    def open(self, session_id: str) -> ScriptedConversation:
+        conversation = super().open(session_id)
+        conversation.transcribe = lambda item_id: asyncio.Event().wait()  # type: ignore[method-assign, assignment, return-value]
+        return conversation
+
+
 async def test_an_ear_that_hangs_ends_the_answer_too() -> None:
-    bench = driver(Step(say="Yes."))
+    settings = AgentSettings(instructions="Be brief.", stall_s=0.05)
+    bench = Driver(engine=Deaf([Step(say="Yes.")]), settings=settings)
     bench.session.hear("a", np.zeros(1600, np.int16))
     bench.commit("a")
-    bench.conversation.transcribe = lambda item_id: asyncio.Event().wait()  # type: ignore[method-assign, assignment, return-value]
     *_, failed = await bench.respond()
     assert isinstance(failed, AnswerFailed) and failed.code == "engine_stalled"
     assert "AnswerSpeech" not in kinds([failed])

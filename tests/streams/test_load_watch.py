@@ -107,8 +107,8 @@ def test_it_watches_on_without_sessions_until_all_is_as_usual() -> None:
         for number in (1, 2):
             place.watch.leave(f"s{number}")
         refusal = place.watch.refusal()
-        assert refusal is not None and refusal[1] == 12 and "try again in 12 s" in refusal[0]
-        await asyncio.sleep(12.5)
+        assert refusal is not None and refusal[1] == 25 and "try again in 25 s" in refusal[0]
+        await asyncio.sleep(25.5)
         assert place.watch.refusal() is None, "what was told was true"
         await asyncio.sleep(60)
         assert place.rung == 0 and place.changes("normal", "down") == 1
@@ -137,12 +137,12 @@ def test_written_answers_count_by_their_first_word_and_silent_ones_not_at_all() 
         written = TextDelta("r", "i", 0, "text", "Yes.")
         said = TextDelta("r", "i", 0, "audio", "Yes.")
         for one in (session, other):
-            await one.turn(2, written, ENDED)
-            await one.turn(3, said, ENDED)
-            await one.turn(4, ENDED)
-            await one.turn(5, SOUND, SOUND, ENDED)
+            await one.turn(0.2, written, ENDED)
+            await one.turn(0.3, said, ENDED)
+            await one.turn(0.4, ENDED)
+            await one.turn(0.5, SOUND, SOUND, ENDED)
         turns = place.watch.overload.turns
-        assert [waited for _, _, waited in turns._answered] == pytest.approx([2, 5, 2, 5])
+        assert [waited for _, _, waited in turns._answered] == pytest.approx([0.2, 0.5, 0.2, 0.5])
         await place.watch.aclose()
 
     virtually(test)
