@@ -17,6 +17,7 @@ _SIGNS: Final = ("out of memory", "not enough memory", "allocate memory")
 def out_of_memory(error: BaseException) -> EngineError | None:
     """What a client is told if this error is a lack of memory; None if it is something else."""
     lacking = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or any(sign in str(error).lower() for sign in _SIGNS))
     )
     return EngineError(OUT_OF_MEMORY, code="out_of_memory") if lacking else None

@@ -170,10 +170,10 @@ async def test_under_overload_the_past_is_kept_to_a_share_of_its_room() -> None:
         house.turn(number, samples=32_000, text=f"Turn {number} has this much to say for itself.")
     await house.upkeep.tidy()
     before = house.ledger.budget - house.free
-    house.upkeep.history = 0.1
+    house.upkeep.history = 0.05
     await house.upkeep.tidy()
     head = house.ledger.head("Be brief.", ())
-    assert house.ledger.budget - house.free <= house.ledger.room(head, 0.1) < before / 2
+    assert house.ledger.budget - house.free <= house.ledger.room(head, 0.05) < before / 2
     assert any("Turn 39" in text for text in house.texts), "the newest turn stays"
     house.upkeep.history = 1.0
     kept = house.context.messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -83,7 +84,8 @@ class Scheduler:
         self._helped: dict[Work, int] = {}
         """In which round a session was last helped towards a first token."""
         self._decoded: dict[Generation, int] = {}
-        """In which round each of the answers being written last got a token."""
+        """When each of the answers being written last got a token."""
+        self._turns = itertools.count(1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gemma3n")
         self._sessions: list[Work] = []
         self._wake = asyncio.Event()
@@ -152,9 +154,9 @@ class Scheduler:
             self._decoded.clear()
             return False
         generations = [generation for _, generation in batch]
-        self._decoded = {
-            generation: self._rounds if generation in generations else self._decoded.get(generation, 0)
-            for _, generation in ready
+        # Numbered within the round, too: who comes last in it would otherwise come last in the next one.
+        self._decoded = {g: self._decoded.get(g, 0) for _, g in ready} | {
+            g: next(self._turns) for g in generations
         }
         texts = await self._guarded(batch[0][0], generations, lambda: decode_step(generations))
         if texts is None:

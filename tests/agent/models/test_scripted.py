@@ -249,7 +249,7 @@ def test_a_reply_that_is_no_expression_is_refused(field) -> None:
 
 
 def test_a_reply_does_one_thing() -> None:
-    with pytest.raises(ValidationError, match="exactly one of say, call, chunks and error"):
+    with pytest.raises(ValidationError, match="exactly one of say, call, chunks, error, hang"):
         Reply(to=".", say="x", call="y")
 
 

@@ -18,7 +18,6 @@ from hearsight.streams.events import (
     AudioFormat,
     ContentDone,
     ContentStarted,
-    Degraded,
     Dropped,
     IdleTimedOut,
     Item,
@@ -267,17 +266,6 @@ def test_single_events(show, output, kind, fields):
     [event] = show(output)
     assert event["type"] == kind
     assert fields.items() <= event.items()
-
-
-def test_what_the_service_does_without_and_that_it_does_no_more(show):
-    [event] = show(Degraded("smaller_pictures", 1.0, 384))
-    assert event["type"] == "session.degraded"
-    assert (
-        event.items()
-        >= {"level": "smaller_pictures", "frames_per_s": 1.0, "picture_px": 384, "history": 1.0}.items()
-    )
-    [event] = show(Degraded("normal"))
-    assert event["type"] == "session.restored"
 
 
 def test_errors(show):
