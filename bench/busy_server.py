@@ -40,10 +40,10 @@ class Costs:
     """What the engine takes its time for."""
 
     at_once: int = 4
-    answer_s: float = 0.25
-    token_s: float = 30e-6
+    answer_s: float = 0.8
+    token_s: float = 60e-6
     """For each token of the prompt."""
-    pixel_s: float = 0.08 / (640 * 480)
+    pixel_s: float = 0.12 / (640 * 480)
     """For each pixel of a picture that is looked at."""
 
 
