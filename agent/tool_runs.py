@@ -10,6 +10,7 @@ import structlog
 
 from hearsight.agent.context import Context
 from hearsight.streams.errors import StateConflict
+from hearsight.streams.observing import stage
 from hearsight.tools.calls import ToolCall, ToolOutcome
 from hearsight.tools.context import ToolContext
 from hearsight.tools.registry import ToolRegistry
@@ -95,7 +96,10 @@ class ToolRuns:
         try:
             if once and self._kept is not None:
                 await self._kept()
-            outcome = await registry.run(call, self._tool_context)
+            with stage("tool", tool=call.name) as made:
+                outcome = await registry.run(call, self._tool_context)
+                if not outcome.ok:
+                    made.fail()
             self._put(call, outcome, context, long_running=spec is not None and spec.long_running)
         finally:
             del self._running[call.id]

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from hearsight.agent.models.base import Transcription
+from hearsight.streams.observing import stage
 
 MAX_REMEMBERED = 64
 
@@ -64,4 +65,7 @@ class Transcripts:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, file_id: str) -> Transcription:
-        return await self._transcribe(file_id)
+        with stage("speech_to_text") as heard:
+            said = await self._transcribe(file_id)
+            heard.note(speech_s=round(said.duration_s, 2))
+            return said

@@ -33,6 +33,9 @@ GOES_ON = Expectation(
 )
 STOPS = Expectation("the answer is stopped, once", lambda seen: seen.statuses.count("cancelled") == 1)
 
+STORY_STOPS = Expectation("the story is stopped first", lambda seen: seen.statuses[:1] == ["cancelled"])
+"""What is said in two sentences may be two turns; the answer to the first then gives way to the second."""
+
 
 def calls(*names: str) -> Expectation:
     """The service's tools are called, each so often, and no other."""

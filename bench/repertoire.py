@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from expectations import ALWAYS, GOES_ON, STOPS, Expectation, calls, makes, says, turns, understands
+from expectations import (
+    ALWAYS,
+    GOES_ON,
+    STOPS,
+    STORY_STOPS,
+    Expectation,
+    calls,
+    makes,
+    says,
+    turns,
+    understands,
+)
 from seen import Said, Seen
 
 from hearsight.streams.events import OUTPUT_RATE_HZ, Samples
@@ -112,7 +123,7 @@ def over_an_answer(spoken: dict[str, Samples]) -> list[Scene]:
             "an interruption",
             "it stops; the time is told",
             one(LONG),
-            [STOPS, told, heard],
+            [STORY_STOPS, told, heard],
             lasts_s=PATIENCE_S,
             over=_tells_the_time,
             stops=True,
@@ -132,7 +143,7 @@ def over_an_answer(spoken: dict[str, Samples]) -> list[Scene]:
             [
                 told,
                 understands("stop", "what time"),
-                Expectation("the story is stopped first", lambda seen: seen.statuses[:1] == ["cancelled"]),
+                STORY_STOPS,
                 calls("get_time"),
             ],
             lasts_s=PATIENCE_S,
@@ -166,7 +177,7 @@ def with_echo(spoken: dict[str, Samples]) -> list[Scene]:
             "an interruption over the echo at -20 dB",
             "it stops; the time is told",
             _once(Said(HEARD_S, spoken[LONG])),
-            [STOPS, told],
+            [STORY_STOPS, told],
             echo=0.1,
             lasts_s=PATIENCE_S,
             over=_tells_the_time,

@@ -82,7 +82,7 @@ class TurnSettings(Section):
     )
     speculative: bool = Field(True, description="Start to think before it is sure that the turn is over.")
     barge_in_ms: int = Field(
-        600,
+        800,
         ge=32,
         le=5000,
         description="Speech of the user that stops the answer, whatever it says, in milliseconds. Less holds "

@@ -115,7 +115,7 @@ class Gemma3nSettings(Section):
 
 
 class OpenAISettings(Section):
-    """An OpenAI-compatible multimodal server that thinks for this one."""
+    """A server of OpenAI chat completions that thinks for this one: vLLM, llama.cpp, `transformers serve`."""
 
     base_url: str = Field(
         "http://127.0.0.1:8000/v1",
@@ -126,3 +126,67 @@ class OpenAISettings(Section):
     model: str = Field(
         "google/gemma-3n-E2B-it", min_length=1, description="Model name that is asked of the server."
     )
+    audio: bool = Field(
+        True,
+        description="The model hears for itself (`input_audio`); if not, Whisper writes it down here.",
+    )
+    pictures: bool = Field(
+        True,
+        description="The model sees for itself (`image_url`); if not, pictures are put into words here.",
+    )
+    transcripts: Literal["model", "local"] = Field(
+        "model",
+        description="Who writes down for the client what was said, where the model hears: `model`, or "
+        "`local`, Whisper on this machine.",
+    )
+    audio_tokens: Literal["exact", "padded"] = Field(
+        "padded",
+        description="How the server counts speech: `padded` (188 tokens for every 30 seconds begun, as vLLM "
+        "and transformers do for Gemma 3n) or `exact` (6.25 per second).",
+    )
+    tools: Literal["prompt", "server"] = Field(
+        "prompt",
+        description="How the model learns of tools: `prompt` describes them in the instructions and reads "
+        "calls from the text, with any server; `server` leaves both to the server (`tools`, `tool_calls`).",
+    )
+    temperature: float | None = Field(
+        None, ge=0.0, le=2.0, description="Sampling temperature; unset leaves it to the server."
+    )
+    top_p: float | None = Field(
+        None, gt=0.0, le=1.0, description="Share of the likeliest words to draw from; unset: the server's."
+    )
+    top_k: int | None = Field(
+        None, ge=1, description="Number of the likeliest words to draw from; unset: the server's."
+    )
+    seed: int | None = Field(
+        None, ge=0, description="The same conversation gets the same answers, as far as the server can."
+    )
+    read_ahead: bool = Field(
+        True,
+        description="Let the server read, while the user speaks, what comes before their words and is new to "
+        "it. Pays with a server that keeps prefixes in its cache, as vLLM does.",
+    )
+    picture_px: int = Field(
+        768,
+        ge=64,
+        le=4096,
+        description="Longest side of a picture as it is sent; Gemma 3n looks at no more than 768.",
+    )
+    start_timeout_s: float = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="Seconds to wait at the start for a server that cannot be reached yet; 0 does not wait.",
+    )
+    connect_timeout_s: float = Field(5, gt=0, le=600, description="Seconds that a connection may take.")
+    token_timeout_s: float = Field(
+        60, gt=0, le=3600, description="Seconds without a word from the server after which an answer fails."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="Times that a request is repeated of which no word has come yet."
+    )
+
+    @property
+    def hears_here(self) -> bool:
+        """Whether speech is written down on this machine."""
+        return not self.audio or self.transcripts == "local"

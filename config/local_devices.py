@@ -27,7 +27,9 @@ class LocalSettings(Section):
     )
     speaker: DeviceName = Field("default", description="Speaker, likewise.")
     camera: DeviceName = Field(
-        "default", description="Camera, likewise; `default` goes without if there is none."
+        "default",
+        description="Camera, likewise; `default` goes without if there is none. `screen`, or `screen 2`, "
+        "looks at this machine's screen.",
     )
     camera_frames_per_s: float = Field(
         2, gt=0, le=30, description="Pictures per second that are taken from the camera."

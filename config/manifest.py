@@ -86,6 +86,8 @@ class Payload(Section):
     """Engines that need it; none means all."""
     when: dict[str, str | bool] = {}
     """Settings, by key, and the values with which it is needed."""
+    unless: dict[str, str | bool] = {}
+    """Settings, by key, and the values that, all together, make it needless."""
     optional: bool = False
     """The program does with less where it cannot be fetched."""
     files: tuple[PayloadFile, ...] = Field(min_length=1)

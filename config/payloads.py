@@ -10,7 +10,7 @@ Layout of the folder::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -55,7 +55,7 @@ def required_payloads(settings: Settings, manifest: Manifest | None = None) -> l
     def needed(payload: Payload) -> bool:
         if payload.engines and settings.engine.name not in payload.engines:
             return False
-        return all(_setting(settings, key) == value for key, value in payload.when.items())
+        return _holds(settings, payload.when) and not (payload.unless and _holds(settings, payload.unless))
 
     return [payload.name for payload in (manifest or load_manifest()).payloads if needed(payload)]
 
@@ -233,6 +233,10 @@ def _reporter(payload: Payload, progress: Progress | None, before: int = 0) -> C
             progress(payload.name, min(before + done, payload.bytes), payload.bytes)
 
     return report
+
+
+def _holds(settings: Settings, values: Mapping[str, str | bool]) -> bool:
+    return all(_setting(settings, key) == value for key, value in values.items())
 
 
 def _setting(settings: Settings, key: str) -> object:

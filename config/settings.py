@@ -27,6 +27,7 @@ from hearsight.config import conversation, engines, keeping, layers, local_devic
 from hearsight.config.errors import ConfigError
 from hearsight.config.overload import OverloadSettings
 from hearsight.config.recording import RecordingSettings
+from hearsight.config.traces import TraceSettings
 
 DEFAULT_ORIGIN = "default"
 
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     conversations: keeping.ConversationsSettings = Field(default_factory=keeping.ConversationsSettings)
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
     log: service.LogSettings = Field(default_factory=service.LogSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
     models: service.ModelSettings = Field(default_factory=service.ModelSettings)
     local: local_devices.LocalSettings = Field(default_factory=local_devices.LocalSettings)
 

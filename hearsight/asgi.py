@@ -12,8 +12,8 @@
     app = FastAPI(lifespan=lifespan)
     app.mount("/assistant", hearsight)
 
-Clients then find the protocols at ``/assistant/v1/realtime`` and so on; the browser page only where it is
-mounted at ``/``, after the application's own routes.
+Clients then find the protocols at ``/assistant/v1/realtime`` and so on, and people the browser page at
+``/assistant/``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hearsight.config.settings import Settings, load_settings
 from hearsight.models_command import open_store
 from hearsight.options import server_options
 from hearsight.streams.asgi import AsgiApp, Receive, Scope, Send
+from hearsight.streams.loop_lag import watched_loop
 from hearsight.streams.runtime import SessionRuntime
 from hearsight.streams.transport import Resumption
 
@@ -57,12 +58,15 @@ class Hearsight:
             StartupError: A model is missing, damaged, or needs an extra that is not installed.
         """
         server = self.app.server
-        async with open_service(self.settings, open_store(self.settings), self._parts) as service:
+        store = open_store(self.settings)
+        loading = server.readiness.load
+        async with open_service(self.settings, store, self._parts, loading=loading) as service:
             self._service = service
             server.sessions.keeper = service.options.keeper
             server.readiness.reason = None
             try:
-                yield service
+                with watched_loop(server.metrics.loop_lag.observe):
+                    yield service
             finally:
                 await self.app.aclose()
 

@@ -15,12 +15,12 @@ from hearsight.addresses import running_server, why_not_listening
 from hearsight.config.errors import PayloadCorrupt, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore, Progress, required_payloads
 from hearsight.config.settings import Settings
-from hearsight.extras import CORE, ENGINES, MCP, packages_of, require_engine
+from hearsight.extras import CORE, ENGINES, MCP, TRACES, packages_of, require_engine
 from hearsight.findings import Finding, Status
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
-EXTRAS: Final = ("embedded", "local", "gemma3n", MCP)
+EXTRAS: Final = ("embedded", "local", "gemma3n", "openai", MCP, TRACES)
 
 KV_CACHE_BYTES_PER_TOKEN: Final = {"qwen2.5-1.5b": 28_672, "qwen2.5-0.5b": 12_288}
 """Layers x key-value heads x head size x 2 (keys and values) x 2 bytes, from the models' own headers."""
@@ -40,6 +40,7 @@ def check_python() -> Finding:
 def check_packages(settings: Settings) -> Iterator[Finding]:
     """The packages of the core and of every extra are here, in versions that fit."""
     needed = {CORE, ENGINES.get(settings.engine.name), MCP if settings.tools.mcp else None}
+    needed |= {TRACES} if settings.traces.endpoint else set()
     for extra in (CORE, *EXTRAS):
         name = f"packages, {extra or 'core'}"
         packages = packages_of(extra)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from hearsight.ask_command import ask_command
+from hearsight.config.reference import reference
 from hearsight.config.settings import load_settings
 from hearsight.config_command import show_config
 from hearsight.doctor import doctor_command
@@ -55,10 +56,16 @@ def _root(
 @app.command("config")
 def config_command(
     changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
+    described: Annotated[
+        bool, typer.Option("--reference", help="All settings there are, described, as Markdown.")
+    ] = False,
     config: ConfigOption = None,
     preset: PresetOption = None,
 ) -> None:
     """Show the settings in force and where each comes from."""
+    if described:
+        Console().file.write(reference())
+        return
     with readable_errors():
         show_config(load_settings(preset=preset, config_file=config), Console(), changed_only=changed)
 

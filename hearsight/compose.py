@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from prometheus_client import Info
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.agent.agent import HearsightAgent
@@ -18,12 +22,14 @@ from hearsight.config.errors import StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings
 from hearsight.conversation_store import open_conversations
-from hearsight.extras import require_engine, require_tools
+from hearsight.extras import require_engine, require_tools, traces_wanted
+from hearsight.gpu_memory import GpuMemory
 from hearsight.options import agent_settings, recording_options, runtime_options, wake_rules
 from hearsight.streams.audio.end_of_turn import EndOfTurnModel, EndOfTurnWorker
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
+from hearsight.streams.observing import NewObserver
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.page import Page
 from hearsight.streams.recording.recordings import Recordings
@@ -81,7 +87,11 @@ class Parts:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, store: PayloadStore, parts: Parts = Parts()
+    settings: Settings,
+    store: PayloadStore,
+    parts: Parts = Parts(),
+    *,
+    loading: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Service]:
     """Load the models that the settings ask for, and free them at the end.
 
@@ -89,6 +99,7 @@ async def open_service(
         settings: All settings.
         store: Where the model files are; what is needed must be there.
         parts: What is there already.
+        loading: Is told what is being loaded now.
 
     Raises:
         StartupError: A model is missing, damaged, or needs an extra that is not installed.
@@ -98,15 +109,21 @@ async def open_service(
     require_tools(settings)
     async with AsyncExitStack() as opened:
         try:
-            service = await _open_service(settings, store, parts, opened)
+            service = await _open_service(settings, store, parts, opened, loading)
         except HearsightError as error:
             raise StartupError(error.message) from error
         yield service
 
 
 async def _open_service(
-    settings: Settings, store: PayloadStore, parts: Parts, opened: AsyncExitStack
+    settings: Settings,
+    store: PayloadStore,
+    parts: Parts,
+    opened: AsyncExitStack,
+    loading: Callable[[str], None],
 ) -> Service:
+    observers = await _open_traces(settings, opened)
+    loading("conversations")
     keeper = await opened.enter_async_context(open_conversations(settings.conversations))
     executor = ThreadPoolExecutor(1, thread_name_prefix="end-of-turn")
     opened.callback(executor.shutdown, wait=False, cancel_futures=True)
@@ -114,23 +131,35 @@ async def _open_service(
         SileroModel(store.file("silero-vad")),
         EndOfTurnWorker(EndOfTurnModel(store.file("smart-turn")), executor),
     )
+    loading("voice")
     voice = parts.voice or await _open_voice(settings)
     opened.push_async_callback(voice.aclose)
+    loading("engine")
     engine = parts.engine or await _open_engine(settings, store)
     opened.push_async_callback(engine.aclose)
+    loading("tools")
     memory = MemoryStore(settings.tools.memory_path)
     opened.push_async_callback(memory.aclose)
     registry = built_in_registry(settings.tools).with_tools(parts.tools)
     agent = HearsightAgent(engine, voice, registry, memory, agent_settings(settings))
     if settings.tools.mcp:
         await _open_mcp_servers(settings, agent, opened)
+    loading("instructions")
     await agent.warm_up()
-    options = replace(runtime_options(settings), keeper=keeper)
+    options = replace(runtime_options(settings), keeper=keeper, observers=observers)
     if settings.recording.enabled:
         recordings = Recordings(recording_options(settings))
         opened.push_async_callback(asyncio.to_thread, recordings.close)
         options = replace(options, new_session=recordings.new_session)
     return Service(settings, agent, perception, options)
+
+
+async def _open_traces(settings: Settings, opened: AsyncExitStack) -> tuple[NewObserver, ...]:
+    if not traces_wanted(settings, os.environ):
+        return ()
+    from hearsight.traces import open_traces
+
+    return (await opened.enter_async_context(open_traces(settings.traces)),)
 
 
 async def _open_mcp_servers(settings: Settings, agent: HearsightAgent, opened: AsyncExitStack) -> None:
@@ -168,6 +197,16 @@ async def _open_engine(settings: Settings, store: PayloadStore) -> Engine:
         from hearsight.agent.models.gemma3n.engine import Gemma3nEngine
 
         return await asyncio.to_thread(Gemma3nEngine.load, settings.gemma3n)
+    if settings.engine.name == "openai":
+        from hearsight.agent.models.openai.engine import open_openai_engine
+
+        return await open_openai_engine(
+            settings.openai,
+            settings.embedded,
+            store,
+            context_limit=settings.context.max_tokens,
+            language=settings.assistant.language,
+        )
     from hearsight.agent.models.embedded.engine import open_embedded_engine
 
     return await open_embedded_engine(settings.embedded, store, language=settings.assistant.language)
@@ -213,4 +252,8 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         read_opening=lambda message: read_opening(message, config),
     )
     endpoints = {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}
-    return Server(options, endpoints, new_runtime, page=Page.load(PAGE))
+    server = Server(options, endpoints, new_runtime, page=Page.load(PAGE))
+    about = Info("hearsight_build", "What runs here.", registry=server.metrics.registry)
+    about.info({"version": version("hearsight"), "engine": settings.engine.name})
+    server.metrics.registry.register(GpuMemory())
+    return server

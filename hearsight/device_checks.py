@@ -22,6 +22,7 @@ from hearsight.config.local_devices import LocalSettings
 from hearsight.findings import Finding
 from hearsight.streams.local import portaudio
 from hearsight.streams.local.camera import CameraDevice, choose_cameras, list_cameras
+from hearsight.streams.local.screen import is_screen, screen_size
 from hearsight.streams.local.system import DEFAULT, NONE, DeviceError, silent_stderr
 
 GIB: Final = 2**30
@@ -54,6 +55,14 @@ def check_camera(settings: LocalSettings, folder: Path = Path("/dev")) -> Findin
         settings: Which is wanted.
         folder: Where the devices are.
     """
+    if is_screen(settings.camera):
+        try:
+            found = (
+                f"`hearsight talk` looks at the {settings.camera.lower()} ({screen_size(settings.camera)})"
+            )
+        except DeviceError as error:
+            return Finding("camera", "note", error.message, FINE_FOR_A_SERVER)
+        return Finding("camera", "ok", found)
     if sys.platform == "darwin":
         # Opening a camera here asks the user for permission, which a check must not do.
         return Finding("camera", "note", "not looked for on macOS", FINE_FOR_A_SERVER)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from hearsight import checks, device_checks, mcp_checks
+from hearsight import checks, device_checks, mcp_checks, remote_checks
 from hearsight.certificates import check_certificate
 from hearsight.config import payloads
 from hearsight.config.errors import ConfigError
@@ -57,6 +57,7 @@ def examine(settings: Settings, console: Console) -> Iterator[Finding]:
     yield checks.check_python()
     yield from checks.check_packages(settings)
     yield checks.check_engine(settings)
+    yield from remote_checks.check_remote(settings)
     with _hashing(settings, store.manifest, console) as progress:
         yield from list(checks.check_models(settings, store, progress))
     yield checks.check_disk(settings, store)

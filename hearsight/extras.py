@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
+import structlog
 from packaging.requirements import Requirement
 
-from hearsight.config.errors import ConfigError, StartupError
+from hearsight.config.errors import StartupError
 from hearsight.config.settings import Settings
 
-ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "scripted": None}
-"""Engines of this version, and the extra that each needs."""
+ENGINES: Final = {"embedded": "embedded", "gemma3n": "gemma3n", "openai": "openai", "scripted": None}
+"""The engines, and the extra that each needs."""
 MCP: Final = "mcp"
 """The extra that tools from MCP servers need."""
+TRACES: Final = "traces"
+"""The extra that sending traces needs."""
+OTLP_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""Standard variables that say where traces go."""
 CORE: Final = ""
 """In place of an extra's name: what is always installed."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +59,9 @@ def require_engine(settings: Settings) -> None:
     """Insist that the configured engine can run in this installation.
 
     Raises:
-        ConfigError: This version has no such engine.
         StartupError: Its extra is not installed.
     """
     name = settings.engine.name
-    if name not in ENGINES:
-        raise ConfigError(
-            f"The engine {name} is not part of this version (engine.name); take embedded, which runs on any "
-            "machine without an account."
-        )
     extra = ENGINES[name]
     if extra and (missing := missing_from(extra)):
         raise StartupError(
@@ -79,6 +81,30 @@ def require_tools(settings: Settings) -> None:
             f"The MCP servers in the settings (tools.mcp) need packages that are not installed "
             f"({', '.join(missing)}): run `pip install 'hearsight[{MCP}]'`."
         )
+
+
+def traces_wanted(settings: Settings, environment: Mapping[str, str]) -> bool:
+    """Whether turns are to be traced: the settings, or OpenTelemetry's own variables, name a receiver.
+
+    Raises:
+        StartupError: The settings do, and the extra for it is not installed.
+    """
+    off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if off or environment.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    variable = next((name for name in OTLP_VARIABLES if environment.get(name)), None)
+    if settings.traces.endpoint is None and variable is None:
+        return False
+    if not (missing := missing_from(TRACES)):
+        return True
+    needs = (
+        f"packages that are not installed ({', '.join(missing)}): run `pip install 'hearsight[{TRACES}]'`."
+    )
+    if settings.traces.endpoint is not None:
+        raise StartupError(f"Traces (traces.endpoint) need {needs}")
+    # It may have been set for other programs of this machine, so it is no reason not to start.
+    _log.warning("no traces are sent", reason=f"{variable} is set, but traces need {needs}")
+    return False
 
 
 def _belongs_to(requirement: Requirement, extra: str) -> bool:

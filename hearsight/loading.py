@@ -21,7 +21,6 @@ def fetch_models(settings: Settings, console: Console) -> PayloadStore:
         The store that holds them.
 
     Raises:
-        ConfigError: This version has no such engine.
         StartupError: The engine's packages are not installed, or a model cannot be had.
     """
     require_engine(settings)

@@ -15,6 +15,7 @@ from hearsight.streams.local.devices import Microphone, SoundDevice, Speaker
 from hearsight.streams.local.feed import SoundFeed
 from hearsight.streams.local.playback_queue import PlaybackQueue
 from hearsight.streams.local.recordings import RecordedMicrophone, SilentSpeaker
+from hearsight.streams.local.screen import Screen, is_screen
 from hearsight.streams.local.session import Canceller, Devices
 from hearsight.streams.local.sound import Sound
 from hearsight.streams.local.system import DEFAULT, NONE, DeviceError
@@ -58,7 +59,7 @@ def check_devices(settings: LocalSettings, files: Files) -> None:
         portaudio.find_device(settings.microphone, "microphone")
     if has_speaker(settings, files):
         portaudio.find_device(settings.speaker, "speaker")
-    if files.film is None and settings.camera != NONE:
+    if files.film is None and settings.camera != NONE and not is_screen(settings.camera):
         choose_cameras(settings.camera, list_cameras())
 
 
@@ -97,8 +98,8 @@ def _new_canceller() -> Canceller:
 
 def open_camera(
     settings: LocalSettings, files: Files, frames: Frames, notify: Callable[[str], None]
-) -> Camera | None:
-    """The camera that is meant, or the film, opened; None to go without. May take seconds.
+) -> Camera | Screen | None:
+    """The camera that is meant, the screen or the film, opened; None to go without. May take seconds.
 
     Args:
         settings: Which.
@@ -107,7 +108,7 @@ def open_camera(
         notify: Told, from another thread, when it is gone and when it is back.
 
     Raises:
-        DeviceError: The camera that was named, or the film, cannot be opened.
+        DeviceError: What was named, or the film, cannot be opened.
     """
     per_s = settings.camera_frames_per_s
     if files.film is not None:
@@ -116,6 +117,10 @@ def open_camera(
         return film
     if settings.camera == NONE:
         return None
+    if is_screen(settings.camera):
+        screen = Screen(settings.camera, frames, per_s=per_s, notify=notify)
+        screen.start()
+        return screen
     for device in choose_cameras(settings.camera, list_cameras()):
         camera = Camera(device.node, device.name, frames, per_s=per_s, notify=notify)
         try:

@@ -1,4 +1,4 @@
-"""Logging: one line an event, with its session's id, to standard error."""
+"""Logging: one line an event, with the ids of its session and answer, to standard error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 from structlog.typing import Processor
 
 from hearsight.config.service import LogSettings
+from hearsight.streams.observing import add_ids
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -19,6 +20,7 @@ def configure_logging(settings: LogSettings) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
         structlog.processors.StackInfoRenderer(),

@@ -25,7 +25,9 @@ from hearsight.startup import ConfigOption, PresetOption, readable_errors
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Who answers: embedded, gemma3n or scripted.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Who answers: embedded, gemma3n, openai or scripted.")
+    ] = None,
     tls: Annotated[
         bool, typer.Option("--tls", help="Encrypt, with a certificate made for this machine.")
     ] = False,
@@ -64,7 +66,9 @@ async def _serve(settings: Settings, store: PayloadStore, console: Console) -> N
     address = f"{options.host} port {options.port}"
     async with AsyncExitStack() as opened, listening(server, serve(server), address=address) as serving:
         with console.status(f"Loading the {settings.engine.name} engine …"):
-            service = await opened.enter_async_context(open_service(settings, store))
+            service = await opened.enter_async_context(
+                open_service(settings, store, loading=server.readiness.load)
+            )
         if serving.done():
             return
         loaded.set_result(service)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ from hearsight.config.settings import Settings, load_settings
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import Item
+from hearsight.streams.ids import SHOWN_CHARS
 from hearsight.streams.ports import Record
 from hearsight.streams.session.state import SessionState
 
@@ -31,9 +32,6 @@ sessions_app = typer.Typer(
     help="List, show, export and delete the conversations that are kept.",
     no_args_is_help=True,
 )
-
-SHOWN_CHARS: Final = 13
-"""Of an id: enough to tell it from others, and too little to take up its session."""
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or how the id begins.")]
 

@@ -21,7 +21,7 @@ from hearsight.logs import configure_logging
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import OUTPUT_RATE_HZ, Samples
-from hearsight.streams.local.system import NONE
+from hearsight.streams.local.system import NONE, SCREEN
 from hearsight.wav import WavWriter
 
 
@@ -30,6 +30,7 @@ def talk_command(
     speaker: Annotated[str | None, typer.Option(help="Its name or number; none for no sound.")] = None,
     camera: Annotated[str | None, typer.Option(help="Its name or number.")] = None,
     no_camera: Annotated[bool, typer.Option("--no-camera", help="Do not look.")] = False,
+    screen: Annotated[bool, typer.Option("--screen", help="Look at this machine's screen.")] = False,
     audio_file: Annotated[
         Path | None, typer.Option(help="A WAV file to be heard in place of a microphone, in real time.")
     ] = None,
@@ -51,10 +52,12 @@ def talk_command(
     """
     console = Console()
     with readable_errors():
+        if sum((screen, no_camera, camera is not None, video_file is not None)) > 1:
+            raise StartupError("Give one of --camera, --screen, --video-file and --no-camera.")
         overrides = {
             "local.microphone": microphone,
             "local.speaker": speaker,
-            "local.camera": NONE if no_camera else camera,
+            "local.camera": NONE if no_camera else SCREEN if screen else camera,
         }
         settings = load_settings(preset=preset, config_file=config, overrides=overrides).settings
         on_screen = console.is_terminal and sys.stdin.isatty() and not plain

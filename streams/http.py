@@ -11,7 +11,7 @@ import http
 import json
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final
+from typing import Final, Literal
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -66,11 +66,28 @@ class Readiness:
 
     reason: str | None = "The service is starting."
     """Why it does not; None when it does."""
+    loading: str | None = None
+    """What is being loaded."""
+    draining: bool = False
+    """It takes no more sessions, and is about to stop."""
 
     @property
     def ready(self) -> bool:
         """Whether it does."""
         return self.reason is None
+
+    @property
+    def state(self) -> Literal["loading", "ready", "draining"]:
+        """In a word."""
+        if self.draining:
+            return "draining"
+        return "ready" if self.ready else "loading"
+
+    def load(self, what: str) -> None:
+        """It is about to load something."""
+        if not self.draining:
+            self.loading = what
+            self.reason = f"The service is starting: loading the {what}."
 
 
 def respond(status: http.HTTPStatus, body: str | bytes, content_type: str = TEXT, **headers: str) -> Response:
@@ -111,15 +128,17 @@ def readiness(
     """Whether a new session would be taken, and if not, why; and whether it takes an API key."""
     body = {
         "ready": state.ready,
+        "state": state.state,
         "reason": state.reason,
+        "loading": state.loading if state.state == "loading" else None,
         "sessions": sessions,
         "max_sessions": max_sessions,
         "key_required": key_required,
     }
     if state.ready and sessions >= max_sessions:
-        body |= {"ready": False, "reason": f"All {max_sessions} sessions are in use."}
+        body |= {"ready": False, "state": "full", "reason": f"All {max_sessions} sessions are in use."}
     elif state.ready and overload is not None:
-        body |= {"ready": False, "reason": overload}
+        body |= {"ready": False, "state": "overloaded", "reason": overload}
     status = http.HTTPStatus.OK if body["ready"] else http.HTTPStatus.SERVICE_UNAVAILABLE
     return respond(status, json.dumps(body), JSON)
 

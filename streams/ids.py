@@ -8,6 +8,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
+from typing import Final
+
+SHOWN_CHARS: Final = 13
+"""Of a session's id: enough to tell it from others, and too little to take up its session."""
+
+
+def shown(session_id: str) -> str:
+    """A session's id as people and other machines may see it."""
+    return session_id[:SHOWN_CHARS] if session_id.startswith("sess_") else session_id
 
 
 class SeededIds:

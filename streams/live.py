@@ -13,10 +13,11 @@ import structlog
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import Degraded, Output, ResponseEnded, ResponseStarted
 from hearsight.streams.keeping import CHANGING, LASTING
-from hearsight.streams.metrics import Metrics, TurnClock
+from hearsight.streams.metrics import Metrics
 from hearsight.streams.overload import Relief
 from hearsight.streams.replay import EventLog
 from hearsight.streams.transport import Codec, Runtime, ServerOptions
+from hearsight.streams.turn_clock import TurnClock
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
@@ -85,12 +86,12 @@ class LiveSession:
         self._runtime = runtime
         self._max_unsent_bytes = options.outbound_buffer_bytes
         self._metrics = metrics
-        self._turns = TurnClock(metrics, clock)
         self._socket: Socket | None = None
         self._receiving = asyncio.Lock()
         self._active: set[str] = set()
         self._logger = structlog.get_logger(__name__).bind(session_id=session_id)
         runtime.describe_wire = self._wire
+        runtime.observe(TurnClock(metrics, clock))
         self._tail: deque[tuple[int, str]] = deque()
         self._tail_gone = 0
         """Number of the latest such message that is not kept any more."""
@@ -218,7 +219,6 @@ class LiveSession:
             if isinstance(output, ResponseStarted):
                 self._active.add(output.response_id)
                 self.idle.clear()
-            self._turns.observe(output)
             self.watch(output)
             self._put(output)
             if isinstance(output, ResponseEnded):

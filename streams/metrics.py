@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-from hearsight.streams.events import (
-    AudioDelta,
-    Dropped,
-    Output,
-    Refused,
-    ResponseEnded,
-    Speculated,
-    SpeechDismissed,
-    SpeechStopped,
-    TextDelta,
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
 )
 
-LATENCY_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+from hearsight.streams.events import Status
+
+LATENCY_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+STAGE_BUCKETS_S: Final = (0.005, 0.01, 0.025, *LATENCY_BUCKETS_S)
+LAG_BUCKETS_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+TOKEN_BUCKETS: Final = (0, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+
+TOKEN_KINDS: Final = ("text_in", "audio_in", "picture_in", "text_out", "audio_out")
+
+MAX_TOOLS: Final = 100
+"""Tools that are counted by name; what comes after them is counted together."""
+OTHER_TOOLS: Final = "(other)"
 
 
 class Metrics:
@@ -86,51 +92,77 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=r,
         )
+        self._watch_stages()
+        self._watch_process()
+        self._begin_at_zero()
+
+    def _watch_stages(self) -> None:
+        r = self.registry
+        self.ttft = Histogram(
+            "hearsight_ttft_seconds",
+            "Time to first token: from the user's last word to the first words of the answer.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
+        )
+        self.ttfa = Histogram(
+            "hearsight_ttfa_seconds",
+            "Time to first audio: from the user's last word to the first sound of the answer.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
+        )
+        self.stages = Histogram(
+            "hearsight_stage_seconds",
+            "What each stage of a turn takes, and how it ended: ok, failed or cancelled.",
+            ["stage", "outcome"],
+            buckets=STAGE_BUCKETS_S,
+            registry=r,
+        )
+        self.prefill_backlog = Histogram(
+            "hearsight_prefill_backlog_tokens",
+            "Tokens of the prompt that the model had yet to read when it was asked for an answer.",
+            buckets=TOKEN_BUCKETS,
+            registry=r,
+        )
+        self.speculation_wasted_s = Counter(
+            "hearsight_speculation_wasted_seconds",
+            "Time spent on answers begun before the turn was over, and thrown away.",
+            registry=r,
+        )
+        self.tokens = Counter("hearsight_tokens", "Tokens of the answers, by kind.", ["kind"], registry=r)
+        self.cached_tokens = Counter(
+            "hearsight_cached_tokens", "Tokens of prompts that needed no prefill.", registry=r
+        )
+        self.tool_calls = Counter(
+            "hearsight_tool_calls", "Calls of tools, by name and outcome.", ["tool", "outcome"], registry=r
+        )
+        self._tools: set[str] = set()
+
+    def _watch_process(self) -> None:
+        self.ready = Gauge("hearsight_ready", "1 while new sessions are taken.", registry=self.registry)
+        self.loop_lag = Histogram(
+            "hearsight_event_loop_lag_seconds",
+            "By how much the event loop was late.",
+            buckets=LAG_BUCKETS_S,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)  # memory, CPU time, open files
+        PlatformCollector(registry=self.registry)  # the version of Python
+
+    def _begin_at_zero(self) -> None:
+        """Show what has not happened yet: a rate can be told only of what was there before."""
+        for status in get_args(Status):
+            self.responses.labels(status)
+        for outcome in ("used", "wasted"):
+            self.speculations.labels(outcome)
+        for kind in TOKEN_KINDS:
+            self.tokens.labels(kind)
+
+    def count_tool_call(self, tool: str, outcome: str) -> None:
+        """Count a call; only so many tools have a name here, however many there are."""
+        if len(self._tools) < MAX_TOOLS:
+            self._tools.add(tool)
+        self.tool_calls.labels(tool if tool in self._tools else OTHER_TOOLS, outcome).inc()
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
-
-
-class TurnClock:
-    """Counts one session's outputs and times its turns.
-
-    Args:
-        metrics: Where to.
-        clock: Seconds.
-    """
-
-    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._metrics = metrics
-        self._clock = clock
-        self._turn_ended_s: float | None = None
-        self._waiting_for: set[str] = set()
-
-    def observe(self, output: Output) -> None:
-        """Take note of one output."""
-        match output:
-            case SpeechStopped():
-                self._turn_ended_s = self._clock()
-                self._waiting_for = {"first_text", "first_audio"}
-            case TextDelta():
-                self._reached("first_text")
-            case AudioDelta():
-                self._reached("first_audio")
-            case ResponseEnded():
-                self._metrics.responses.labels(output.status).inc()
-                self._waiting_for.clear()
-            case Refused():
-                self._metrics.errors.labels(output.code).inc()
-            case Speculated():
-                self._metrics.speculations.labels("used" if output.used else "wasted").inc()
-            case SpeechDismissed():
-                self._metrics.dismissed.labels(output.reason).inc()
-            case Dropped():
-                self._metrics.drops.labels(output.what).inc(output.count)
-            case _:
-                pass
-
-    def _reached(self, stage: str) -> None:
-        if stage in self._waiting_for and self._turn_ended_s is not None:
-            self._waiting_for.discard(stage)
-            self._metrics.turn_latency.labels(stage).observe(self._clock() - self._turn_ended_s)

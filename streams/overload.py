@@ -184,7 +184,6 @@ class RecentTurns:
         sessions = {session_id for _, session_id, _ in self._answered} | overdue.keys()
         return quantile(waits, QUANTILE) if len(waits) >= MIN_TURNS and len(sessions) > 1 else 0.0
 
-
     def slow_for_s(self, now: float) -> float:
         """Seconds until the last turn that was slow, or nearly so, is one of long ago."""
         slow = (at for at, _, waited in self._answered if waited >= RELEASE * self._limit_s)

@@ -69,6 +69,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.keeping import CHANGING, Keeping
+from hearsight.streams.observing import NewObserver, Observer, Observers, Scope, stage, within
 from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.overload import Relief
 from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
@@ -118,6 +119,8 @@ class RuntimeOptions:
     """`Recordings.new_session` makes sessions that are recorded."""
     keeper: Keeper | None = None
     """Where conversations are kept; None keeps none."""
+    observers: tuple[NewObserver, ...] = ()
+    """Who watches sessions, from their beginning."""
 
 
 class SessionRuntime:
@@ -153,7 +156,11 @@ class SessionRuntime:
         self._session = options.new_session(session_id, config, options.limits, self._eye.frames, clock())
         self._echo = EchoGuard() if options.echo_guard else None
         self._front_end = AudioFrontEnd(config.input_format, perception.vad)
-        self._agent = agent.open(session_id, self, resumed.record.agent if resumed is not None else None)
+        self._scope = Scope(session_id, Observers())
+        for new_observer in options.observers:
+            self.observe(new_observer(session_id))
+        with within(self._scope):
+            self._agent = agent.open(session_id, self, resumed.record.agent if resumed is not None else None)
         revision = resumed.record.revision if resumed is not None else ""
         self._keeping = (
             Keeping(session_id, options.keeper, self._record, revision) if options.keeper else None
@@ -169,6 +176,10 @@ class SessionRuntime:
             self._session.restore(SessionState.from_json(resumed.record.session), show=resumed.show)
             self._session.receive(Tick(), clock())
         self._pump()
+
+    def observe(self, observer: Observer) -> None:
+        """Let somebody watch, from now on."""
+        self._scope.observers.add(observer)
 
     # --- in ----------------------------------------------------------------------------------------------
 
@@ -295,6 +306,7 @@ class SessionRuntime:
                 self._keeping.changed()
                 await self._keeping.aclose()
             await self._agent.aclose()
+            self._scope.observers.close()
 
     async def close(self, reason: str = "") -> None:
         """End the session; idempotent."""
@@ -311,9 +323,16 @@ class SessionRuntime:
     # --- following the session ---------------------------------------------------------------------------
 
     def _pump(self) -> None:
+        with within(self._scope):  # whoever has caused it: what begins here belongs to the session
+            self._pump_on()
+
+    def _pump_on(self) -> None:
+        watching = self._scope.observers
         for command in self._session.take_commands():
+            watching.follow(command)
             self._follow(command)
         for output in self._session.take_outputs():
+            watching.tell(output)
             if self._log_transcripts:
                 self._log_what_was_said(output)
             self._outgoing.put(output)
@@ -409,6 +428,11 @@ class SessionRuntime:
     # --- the workers -------------------------------------------------------------------------------------
 
     async def _respond(self, request: ResponseRequest) -> None:
+        with within(self._scope.of_response(request.response_id)):
+            self._scope.observers.respond(request)
+            await self._answer(request)
+
+    async def _answer(self, request: ResponseRequest) -> None:
         try:
             async with aclosing(self._agent.respond(request)) as events:  # type: ignore[type-var]
                 async for event in events:
@@ -431,7 +455,9 @@ class SessionRuntime:
     async def _estimate(self, command: EstimateEndpoint) -> None:
         if self._perception.end_of_turn is None:
             return
-        probability = await self._perception.end_of_turn.probability(command.samples)
+        with stage("end_of_turn") as asked:
+            probability = await self._perception.end_of_turn.probability(command.samples)
+            asked.note(probability=round(probability, 3))
         self._feed(EndpointEstimate(command.item_id, command.silence_started_sample, probability))
 
     def _stop_overhearing(self) -> None:

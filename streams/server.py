@@ -21,6 +21,7 @@ from hearsight.streams.connection import Connection, Socket, close_socket
 from hearsight.streams.errors import HearsightError, InvalidEvent, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
 from hearsight.streams.live import GOING_AWAY, INTERNAL_ERROR, INVALID_DATA, POLICY
+from hearsight.streams.loop_lag import watched_loop
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.page import Page
 from hearsight.streams.registry import DRAINING, Sessions
@@ -57,6 +58,7 @@ class Server:
         self.readiness: Final = Readiness()
         """Set its ``reason`` to None once the engine is loaded; until then, clients are told to wait."""
         self.metrics: Final = metrics or Metrics()
+        self.metrics.ready.set_function(lambda: self.readiness.ready)
         self.sessions: Final = Sessions(new_runtime, options, self.metrics, clock)
         self.started: Final = asyncio.Event()
         """Set once ``port`` is bound."""
@@ -84,7 +86,7 @@ class Server:
         """
         if self._stopping.is_set():
             self._stopping_now.set()
-        self.readiness.reason = DRAINING
+        self.readiness.reason, self.readiness.draining = DRAINING, True
         self._stopping.set()
 
     async def run(self) -> None:
@@ -113,7 +115,8 @@ class Server:
             _log.info("listening", host=options.host, port=self.port, tls=options.tls is not None)
             self.started.set()
             try:
-                await self._stopping.wait()
+                with watched_loop(self.metrics.loop_lag.observe):
+                    await self._stopping.wait()
             finally:
                 await self.wind_down()
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import ClientEvent, Output, SessionConfig
+from hearsight.streams.observing import Observer
 from hearsight.streams.overload import OverloadOptions, Relief
 from hearsight.streams.ports import Record
 
@@ -99,6 +100,10 @@ class Runtime(Protocol):
 
     describe_wire: Callable[[], dict[str, Any]] | None
     """What to keep of the protocol spoken; whoever speaks it sets this, and waits for `kept`."""
+
+    def observe(self, observer: Observer) -> None:
+        """Let somebody watch what happens from now on."""
+        ...
 
     async def kept(self) -> None:
         """Wait until the conversation as it stands would survive this process, where any is kept."""

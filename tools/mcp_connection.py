@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -56,7 +57,8 @@ class McpConnection:
         self._asking = 0
         self.doubtful = False
         """Somebody gave up waiting for an answer: what is next asked should be whether it is still there."""
-        self.task = asyncio.create_task(self._run(), name=f"mcp {name}")
+        # In a context of its own: it serves all sessions, whichever of them was the first to need it.
+        self.task = asyncio.create_task(self._run(), name=f"mcp {name}", context=Context())
 
     @property
     def usable(self) -> bool:

@@ -2,6 +2,7 @@ import { defineConfig } from "vite";
 
 // The built page is part of the Python package, so that serving it takes no Node.
 export default defineConfig({
+  base: "./", // the page may be mounted below a path
   build: {
     outDir: "../hearsight/page",
     emptyOutDir: true,

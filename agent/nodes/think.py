@@ -11,6 +11,7 @@ from hearsight.agent.answer import Emit
 from hearsight.agent.models.base import GenerationEnd
 from hearsight.agent.router import MalformedCall, Router, RouterEvent, SpeechText
 from hearsight.agent.turn import State, Turn
+from hearsight.streams.observing import stage
 from hearsight.tools.calls import ToolCall
 from hearsight.tools.signature import positional_names
 
@@ -31,14 +32,19 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
     router = Router(positional_names(request.tools))
     written = _Written(turn, runtime.stream_writer)
     end = GenerationEnd("stop")
-    async with aclosing(turn.conversation.generate(request)) as deltas:
-        async for delta in deltas:
-            turn.watchdog.progress()
-            if isinstance(delta, GenerationEnd):
-                end = delta
-                break
-            for event in router.feed(delta):
-                written.take(event)
+    with stage("generate") as generated, stage("first_token") as first:
+        async with aclosing(turn.conversation.generate(request)) as deltas:
+            async for delta in deltas:
+                first.end()
+                turn.watchdog.progress()
+                if isinstance(delta, GenerationEnd):
+                    end = delta
+                    break
+                for event in router.feed(delta):
+                    written.take(event)
+        generated.note(
+            prompt_tokens=end.prompt_tokens, cached_tokens=end.cached_tokens, output_tokens=end.output_tokens
+        )
     for event in router.flush():
         written.take(event)
     if request.tool_choice == "none":

@@ -13,6 +13,7 @@ import importlib.util
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ class HibariVoice:
         if self._closed:
             raise EngineError("The voice is closed.", code="voice_unavailable")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._speak, clause, clamp_speed(speed))
+        speak = copy_context().run  # what the thread logs is logged for this session
+        return await loop.run_in_executor(self._executor, speak, self._speak, clause, clamp_speed(speed))
 
     async def aclose(self) -> None:
         """Stop the thread; a clause that waits for it is cancelled."""

@@ -15,6 +15,7 @@ from hearsight.agent.voice.base import SpeechChunk, Voice, samples_to_ms
 from hearsight.agent.voice.clauses import ClauseSplitter
 from hearsight.streams.errors import LimitExceeded
 from hearsight.streams.events import Samples, WordTiming
+from hearsight.streams.observing import stage
 
 MAX_AHEAD = 3
 """Clauses that may be spoken ahead of the one being taken: about ten seconds of audio."""
@@ -163,7 +164,9 @@ class SpeechStream:
         if text.isspace():
             chunk = SpeechChunk(np.zeros(0, dtype=np.int16), ())
         else:
-            chunk = await self._voice.synthesize(text, speed=self._speed)
+            with stage("voice", first=self._position == 0) as spoken:
+                chunk = await self._voice.synthesize(text, speed=self._speed)
+                spoken.note(audio_s=round(samples_to_ms(len(chunk.samples)) / 1000, 2))
         start_ms = samples_to_ms(self._position)
         self._position += len(chunk.samples)
         words = tuple(

@@ -239,9 +239,9 @@ class Camera:
             self._frames.put(encode(picture))
 
 
-def encode(picture: NDArray[np.uint8]) -> bytes:
-    """A picture as JPEG, no side longer than 1,280 pixels."""
-    shrink = MAX_SIDE / max(picture.shape[:2])
+def encode(picture: NDArray[np.uint8], max_side: int = MAX_SIDE) -> bytes:
+    """A picture (height, width, blue-green-red) as JPEG, no side longer than so many pixels."""
+    shrink = max_side / max(picture.shape[:2])
     if shrink < 1:
         picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

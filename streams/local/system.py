@@ -15,6 +15,8 @@ DEFAULT: Final = "default"
 """In place of a device's name: the one that the system prefers."""
 NONE: Final = "none"
 """In place of a device's name: go without one."""
+SCREEN: Final = "screen"
+"""In place of a camera's name: this machine's screen."""
 
 _one_at_a_time = threading.RLock()
 

@@ -11,11 +11,13 @@ BACKCHANNELS = (
     *("um", "wow", "yeah", "yep", "yes", "yup", "you"),
 )
 """English. "You" and "thank you" are what speech recognition makes of a cough or a breath."""
+_LAUGHTER = r"ha(?:ha)*h?|heh(?:eh)*e?"
+"""And of a murmured "aha" it makes "haha"."""
 MOST = 4
 """Whoever says more of them has something to say."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-_REMARK = re.compile(rf"(?:(?:{'|'.join(BACKCHANNELS)})(?: |$)){{0,{MOST}}}")
+_REMARK = re.compile(rf"(?:(?:{'|'.join(BACKCHANNELS)}|{_LAUGHTER})(?: |$)){{0,{MOST}}}")
 
 
 def is_backchannel(text: str) -> bool:

@@ -23,7 +23,7 @@ class SessionLimits:
 
     onset_ms: int = 96
     """Speech that starts an utterance while nothing is being said."""
-    barge_in_ms: int = 600
+    barge_in_ms: int = 800
     """Speech that interrupts an answer, whatever it says; less only holds it until its words are known."""
     word_ms: int = 320
     """Speech that interrupts an answer if its words cannot be had in time."""

@@ -67,7 +67,7 @@ def test_conditions_name_settings_and_values_that_exist():
     engines = section_class(Settings.model_fields["engine"]).model_fields["name"].annotation.__args__
     for each in load_manifest().payloads:
         assert set(each.engines) <= set(engines)
-        for key, value in each.when.items():
+        for key, value in [*each.when.items(), *each.unless.items()]:
             assert key in setting_keys()
             load_settings(overrides={key: value})
 
@@ -90,3 +90,15 @@ def test_settings_choose_the_models():
 @pytest.mark.parametrize("preset", ["gemma3n", "vllm"])
 def test_other_engines_need_only_the_ears(preset):
     assert required_payloads(load_settings(preset=preset).settings) == ["silero-vad", "smart-turn"]
+
+
+def test_a_model_elsewhere_that_does_not_hear_or_see_needs_ears_and_eyes_here():
+    def needed(**changes) -> list[str]:
+        overrides = {f"openai.{name}": value for name, value in changes.items()}
+        return required_payloads(load_settings(preset="vllm", overrides=overrides).settings)[2:]
+
+    assert needed() == []
+    assert needed(audio=False) == ["whisper-tiny.en"]
+    assert needed(transcripts="local") == ["whisper-tiny.en"]
+    assert needed(pictures=False) == ["coco-ssd"]
+    assert needed(audio=False, pictures=False) == ["whisper-tiny.en", "coco-ssd"]

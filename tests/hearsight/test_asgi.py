@@ -3,48 +3,17 @@
 import asyncio
 import contextlib
 import json
-import socket
-from contextlib import asynccontextmanager
 from http.client import HTTPConnection
 
 import pytest
-import uvicorn
 import websockets
+from asgi_server import mounted, served
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from hearsight.addresses import GEMINI_LIVE_PATHS, REALTIME_PATH
 from hearsight.asgi import Hearsight
 from hearsight.streams.asgi import AsgiSocket
-
-
-class Uvicorn(uvicorn.Server):
-    """Says when it has started."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets=None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
-@asynccontextmanager
-async def served(app):
-    """An ASGI server on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        server = Uvicorn(uvicorn.Config(app, log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            async with asyncio.timeout(60):
-                await server.up.wait()
-            yield port
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @pytest.fixture
@@ -55,20 +24,6 @@ def hearsight(script, scripted):
         return Hearsight(scripted(script(*({"say": saying} for saying in sayings)), **more))
 
     return make
-
-
-def mounted(hearsight, at: str) -> Starlette:
-    """An application with a route of its own and Hearsight at a path."""
-
-    @asynccontextmanager
-    async def lifespan(app):
-        async with hearsight.running():
-            yield
-
-    async def own(request):
-        return PlainTextResponse("mine")
-
-    return Starlette(routes=[Route("/own", own), Mount(at, hearsight)], lifespan=lifespan)
 
 
 async def get(port: int, path: str, method: str = "GET"):

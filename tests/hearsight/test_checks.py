@@ -73,9 +73,10 @@ def test_what_another_engine_needs_may_be_missing(installation, script, scripted
     assert checks.check_engine(load_settings().settings).status == "failed"
 
 
-def test_an_engine_of_another_version():
+def test_an_engine_elsewhere_needs_its_extra_here(installation):
+    installation("sdk-like>=3; extra == 'openai'")
     finding = checks.check_engine(load_settings(preset="vllm").settings)
-    assert finding.status == "failed" and "is not part of this version" in finding.found
+    assert finding.status == "failed" and "hearsight[openai]" in finding.found
 
 
 def test_models_are_read_and_hashed(model_cache, manifest):

@@ -1,5 +1,6 @@
 """What the settings name is opened, and what is opened is closed again."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hearsight.config.errors import ConfigError, PayloadMissing, StartupError
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import load_settings
 from hearsight.models_command import open_store
+from hearsight.options import server_options
 from hearsight.streams.errors import EngineError
 from hearsight.wav import read_wav
 
@@ -109,3 +111,18 @@ async def test_an_engine_that_is_not_built_yet_is_refused_before_anything_is_loa
     with pytest.raises(StartupError, match=r"is not part of this version \(engine.name\); take embedded"):
         async with open_service(settings, PayloadStore(tmp_path)):
             pass
+
+
+async def test_what_is_being_loaded_is_told_in_the_order_of_loading(script, scripted):
+    told = []
+    settings = scripted(script())
+    async with open_service(settings, open_store(settings), loading=told.append):
+        pass
+    assert told == ["conversations", "voice", "engine", "tools", "instructions"]
+
+
+async def test_a_server_says_what_runs_here(script, scripted):
+    settings = scripted(script())
+    async with open_service(settings, open_store(settings)) as service:
+        metrics = service.new_server(server_options(settings)).metrics.render().decode()
+    assert f'hearsight_build_info{{engine="scripted",version="{version("hearsight")}"}} 1.0' in metrics

@@ -3,12 +3,15 @@
 import json
 import logging
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 import structlog
 
 from hearsight.config.service import LogSettings
 from hearsight.logs import configure_logging
+from hearsight.streams.observing import Observers, Scope, within
 
 
 def configured(capsys, **settings):
@@ -31,6 +34,20 @@ def test_json_is_one_object_a_line(capsys):
     assert first["level"] == "info" and first["note"] == "two\nlines"
     assert first["timestamp"] <= second["timestamp"]
     assert (second["session_id"], second["level"]) == ("sess_2", "warning")
+
+
+def test_lines_bear_the_ids_of_the_session_and_answer_that_they_were_written_for(capsys):
+    """Whoever writes them: a tool, an engine in a thread of its own, a library that knows of neither."""
+    log, _ = configured(capsys, format="json")
+    with within(Scope("sess_0123456789abcdef", Observers()).of_response("resp_7")):
+        log.info("tool failed", tool="weather")
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(copy_context().run, logging.getLogger("library").warning, "odd text").result()
+    log.info("listening")
+    ours, theirs, other = lines(capsys)
+    for line in (ours, theirs):
+        assert (line["session_id"], line["response_id"]) == ("sess_01234567", "resp_7")
+    assert "session_id" not in other and "response_id" not in other
 
 
 def test_a_traceback_stays_inside_its_line(capsys):

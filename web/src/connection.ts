@@ -80,9 +80,9 @@ export function afterClosing(code: number, reason: string, errorCode: string | n
   return { do: "retry", delayMs: delayMs(0), tell: GONE };
 }
 
-/** Where the socket is. */
+/** Where the socket is: beside the page, for an application may have mounted both below a path. */
 export function socketUrl(page: URL, sessionId: string | null, lastEventId: string | null): string {
-  const url = new URL("/v1/realtime", page);
+  const url = new URL("v1/realtime", page);
   url.protocol = page.protocol === "https:" ? "wss:" : "ws:";
   if (sessionId === null) url.searchParams.set("model", "hearsight");
   else {

@@ -125,7 +125,7 @@ export class Link {
 
 async function askReadiness(): Promise<Readiness | null> {
   try {
-    const response = await fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+    const response = await fetch("readyz", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
     return (await response.json()) as Readiness;
   } catch {
     return null;

@@ -83,6 +83,12 @@ describe("the address", () => {
     expect(socketUrl(new URL("https://hear.example/"), null, null)).toMatch(/^wss:/);
   });
 
+  it("is below the path where an application has mounted the page", () => {
+    for (const page of ["http://localhost:1/assistant/", "http://localhost:1/assistant/index.html"]) {
+      expect(socketUrl(new URL(page), "s", null)).toBe("ws://localhost:1/assistant/v1/realtime?session_id=s");
+    }
+  });
+
   it("names the session to go on with, and what was seen of it", () => {
     const url = new URL(socketUrl(new URL("http://localhost:1/"), "sess_1", "event_7"));
     expect(Object.fromEntries(url.searchParams)).toEqual({ session_id: "sess_1", last_event_id: "event_7" });

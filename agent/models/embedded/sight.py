@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -116,7 +117,8 @@ class Sight:
         async with self._queue.turn(session_id):
             if self._closed:
                 raise EngineError("The engine is closed.", code="engine_unavailable")
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, copy_context().run, work)
 
     def _describe(self, bgr: Pixels, text: bool) -> SceneDescription:
         detector = self._loaded_detector()

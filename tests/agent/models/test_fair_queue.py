@@ -41,7 +41,7 @@ def test_a_flood_of_one_session_delays_another_by_one_job() -> None:
         await asyncio.sleep(JOB_S / 2)
         began = asyncio.get_running_loop().time()
         await place.job("other")
-        assert asyncio.get_running_loop().time() - began <= 1.5 * JOB_S + JOB_S, "what runs, one more, and its own"
+        assert asyncio.get_running_loop().time() - began <= 2.5 * JOB_S, "what runs, one more, its own"
         await asyncio.gather(*flood)
         assert place.order.count("flood") == 100
 

@@ -18,7 +18,7 @@ from hearsight.streams.recording.model import Entry
 from hearsight.streams.recording.reading import Recording
 from hearsight.streams.recording.replaying import replay
 from hearsight.streams.session.answering import Answering
-from hearsight.streams.session.session import Session
+from hearsight.streams.session.perceiving import Perceiving
 
 KEPT = sorted((Path(__file__).parents[2] / "data" / "replays").glob("*.zip"))
 
@@ -82,7 +82,7 @@ def test_the_kept_replays_hold_what_they_are_kept_for():
 
 def test_another_session_is_found_out(tmp_path, monkeypatch):
     folder = recording(tmp_path / "r")
-    monkeypatch.setattr(Session, "_answers_turns", property(lambda self: False))
+    monkeypatch.setattr(Perceiving, "answers_turns", property(lambda self: False))
     result = verdict(folder)
     assert not result.same and json.loads(result.divergence.recorded)["type"] == "Speculated"
     assert result.divergence.replayed is None

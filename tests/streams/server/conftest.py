@@ -33,6 +33,7 @@ from hearsight.streams.events import (
     SessionConfigured,
 )
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
+from hearsight.streams.observing import Observer, Observers
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.overload import Relief
 from hearsight.streams.page import Page
@@ -56,6 +57,7 @@ class ObedientRuntime:
         self.hangs = False
         self.reliefs: list[Relief] = []
         self.describe_wire = dict
+        self.observers = Observers()
 
     async def receive(self, event: ClientEvent) -> None:
         self.received.append(event)
@@ -79,6 +81,7 @@ class ObedientRuntime:
                 self.tell(AudioDelta("resp_1", "item_1", 0, samples))
 
     def tell(self, output: Output) -> None:
+        self.observers.tell(output)
         self._outputs.put_nowait(output)
 
     def break_down(self) -> None:
@@ -91,6 +94,9 @@ class ObedientRuntime:
     async def outputs(self) -> AsyncIterator[Output]:
         while (output := await self._outputs.get()) is not None:
             yield output
+
+    def observe(self, observer: Observer) -> None:
+        self.observers.add(observer)
 
     async def kept(self) -> None:
         """Nothing is kept."""

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from hearsight.streams.http import Readiness
+
 PATH = "/v1/realtime"
 
 
@@ -99,6 +101,50 @@ async def test_readiness_says_why_not(start_service):
     assert status == 503
     assert json.loads(body)["reason"] == "The language model is loading."
     assert (await service.request("GET /healthz HTTP/1.1\nHost: x"))[0] == 200
+
+
+async def test_readiness_tells_loading_from_ready_from_full_from_draining(start_service):
+    """In a word for machines; and what is being loaded, while something is."""
+    service = await start_service(max_sessions=1)
+    ready = service.server.metrics.registry
+
+    async def state() -> tuple[int, str, str | None]:
+        status, _, body = await service.request("GET /readyz HTTP/1.1\nHost: x")
+        answer = json.loads(body)
+        assert answer["ready"] is (status == 200)
+        assert (answer["reason"] is None) is answer["ready"]
+        return status, answer["state"], answer["loading"]
+
+    service.server.readiness.load("voice")
+    assert await state() == (503, "loading", "voice")
+    assert ready.get_sample_value("hearsight_ready") == 0
+    service.server.readiness.reason = None
+    assert await state() == (200, "ready", None)
+    assert ready.get_sample_value("hearsight_ready") == 1
+    socket, _ = await service.open()
+    assert await state() == (503, "full", None)
+    await socket.close()
+
+
+def test_what_is_loaded_after_the_order_to_stop_does_not_undo_it():
+    state = Readiness()
+    assert state.state == "loading"
+    state.reason, state.draining = "The server is shutting down.", True
+    state.load("engine")
+    assert (state.state, state.loading) == ("draining", None)
+    assert state.reason == "The server is shutting down."
+
+
+async def test_a_server_that_drains_says_so(start_service):
+    service = await start_service(drain_timeout_s=5)
+    socket, _ = await service.open()
+    await socket.send(json.dumps({"type": "response.create"}))  # an answer that is being given
+    while json.loads(await socket.recv())["type"] != "response.created":
+        pass
+    service.server.stop()
+    status, _, body = await service.request("GET /readyz HTTP/1.1\nHost: x")
+    assert (status, json.loads(body)["state"]) == (503, "draining")
+    await socket.send(json.dumps({"type": "response.cancel"}))
 
 
 @pytest.mark.parametrize(("keys", "required"), [((), False), (("secret",), True)])

@@ -13,7 +13,7 @@ from hearsight.streams.session.backchannels import BACKCHANNELS, MOST, is_backch
         *("", " ", "...", "Mhm.", "mm-hmm", "Mm hmm.", "Uh-huh.", "Yeah.", "Yeah, yeah.", "Okay."),
         "OK, cool.",
         *("Oh, I see.", "Got it.", "Right, right, right.", "Of course!", "Wow, really?", "No way!", "Hmm…"),
-        *("Thank you.", "you", "Yes", "oh okay thanks"),
+        *("Thank you.", "you", "Yes", "oh okay thanks", "Haha.", "Ha ha!", "Hahahaha, nice.", "Hehe.", "heh"),
     ],
 )
 def test_remarks(text: str) -> None:
@@ -25,7 +25,7 @@ def test_remarks(text: str) -> None:
     [
         *("Stop.", "Wait.", "No.", "No, three.", "Okay, stop.", "What?", "Yeah, but why?", "Hold on."),
         *("I see a dog.", "Right now?", "Is that true?", "Thank you, that is enough.", "Hey.", "Got"),
-        *("yeah yeah yeah yeah yeah", "You said seven.", "nein", "待って"),
+        *("yeah yeah yeah yeah yeah", "You said seven.", "nein", "待って", "He.", "Hey, ha!", "hat"),
     ],
 )
 def test_words_that_mean_something(text: str) -> None:

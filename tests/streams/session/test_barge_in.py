@@ -13,6 +13,7 @@ from hearsight.streams.events import (
     Close,
     CommitAudio,
     ConfigureSession,
+    EstimateEndpoint,
     Forget,
     Hear,
     KeepHeard,
@@ -109,8 +110,8 @@ def test_a_word_that_means_something_stops_it() -> None:
 
 def test_an_interruption_is_announced_with_its_true_beginning() -> None:
     driver = talking()
-    at_ms = driver.session._listening.clock_ms
-    driver.speech(640)
+    at_ms = driver.session._perceiving.listening.clock_ms
+    driver.speech(832)
     started = driver.last(SpeechStarted)
     assert at_ms - 320 <= started.audio_start_ms <= at_ms
     order = [type(o) for o in driver.outputs]
@@ -119,7 +120,7 @@ def test_an_interruption_is_announced_with_its_true_beginning() -> None:
 
 def test_whoever_goes_on_speaking_is_not_asked_for_words() -> None:
     driver = talking()
-    driver.speech(576)
+    driver.speech(768)
     assert driver.session.in_doubt
     driver.speech(64)
     assert not driver.session.in_doubt
@@ -138,6 +139,32 @@ def test_a_remark_that_goes_on_is_asked_for_again() -> None:
     assert driver.all(Overhear)[1].samples.size > driver.all(Overhear)[0].samples.size
     driver.words("Yeah, but why?")
     assert driver.last(ResponseEnded).status == "cancelled"
+
+
+def test_whether_a_pause_is_the_end_is_asked_when_it_comes_not_when_the_words_are_known() -> None:
+    driver = talking()
+    remark(driver)
+    (asked,) = [c for c in driver.all(EstimateEndpoint) if c.item_id == driver.last(Overhear).item_id]
+    driver.estimate(0.95)
+    assert driver.session.in_doubt, "it may still be a remark"
+    driver.silence(128)
+    driver.words("Stop, please.")
+    assert driver.last(EstimateEndpoint) is asked, "after more silence any pause would sound like the end"
+    assert len(driver.all(AudioCommitted)) == 1, "the first turn's"
+    driver.silence(96)
+    assert driver.last(AudioCommitted).item_id == asked.item_id, "the short silence has passed"
+
+
+def test_an_interruption_that_does_not_sound_finished_gets_the_long_silence() -> None:
+    driver = talking()
+    remark(driver)
+    driver.estimate(0.5)
+    driver.silence(256)
+    driver.words("Stop, please, and")
+    driver.silence(256)
+    assert len(driver.all(AudioCommitted)) == 1, "the first turn's"
+    driver.speech(320)
+    assert len(driver.all(SpeechStarted)) == 2, "it goes on"
 
 
 def test_what_is_asked_about_is_the_audio_from_its_beginning() -> None:

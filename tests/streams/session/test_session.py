@@ -366,7 +366,7 @@ class TestBargeIn:
 
     def test_speech_over_the_answer_cancels_it(self):
         driver = self.talking()
-        driver.speech(640)
+        driver.speech(832)
         ended = driver.last(ResponseEnded)
         assert (ended.status, ended.reason) == ("cancelled", "turn_detected")
         assert StopResponse(1) in driver.commands
