@@ -112,7 +112,7 @@ async def test_a_time_out_of_whatever_is_watched_stays_what_it_is() -> None:
 # --- in a session ----------------------------------------------------------------------------------------
 
 
-def driver(*steps: Step, stall_s: float = 0.05) -> Driver:
+def driver(*steps: Step, stall_s: float = 0.5) -> Driver:
     return Driver(steps, settings=AgentSettings(instructions="Be brief.", stall_s=stall_s))
 
 
@@ -144,11 +144,11 @@ async def test_an_engine_that_breaks_ends_its_answer_and_the_next_is_given(
 
 
 async def test_a_tool_may_take_longer_than_an_engine_may_be_silent() -> None:
-    bench = driver(Step(call="slow", arguments={"name": "tea"}), Step(say="It is done."), stall_s=0.05)
+    bench = driver(Step(call="slow", arguments={"name": "tea"}), Step(say="It is done."), stall_s=0.4)
     bench.user("Make tea.")
     answering = asyncio.create_task(bench.respond())
     await bench.bench.started.wait()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.8)
     assert not answering.done()
     bench.bench.gate.set()
     assert words(await answering).endswith("It is done.")
@@ -165,7 +165,7 @@ class Deaf(ScriptedEngine):
 
 
 async def test_an_ear_that_hangs_ends_the_answer_too() -> None:
-    settings = AgentSettings(instructions="Be brief.", stall_s=0.05)
+    settings = AgentSettings(instructions="Be brief.", stall_s=0.5)
     bench = Driver(engine=Deaf([Step(say="Yes.")]), settings=settings)
     bench.session.hear("a", np.zeros(1600, np.int16))
     bench.commit("a")

@@ -25,6 +25,7 @@ TIME_OF_DAY = {
 MAY_ASK = {
     "agent/agent.py": "what the user asks for is the time of day",
     "streams/recording/recordings.py": "when a recording was made, in its name",
+    "hearsight/turn_traces.py": "when the stages of a turn began, in traces",
     "hearsight/certificates.py": "until when a certificate is valid",
     "hearsight/conversation_store.py": "which conversations are older than days",
     "hearsight/sessions_command.py": "likewise",
