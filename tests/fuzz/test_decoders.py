@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,17 @@ from hearsight.streams.events import AudioFormat
 PICTURES = max(500, MESSAGES // 5)
 """Decoding takes longer than reading a message."""
 MAX_PIXELS = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def libjpeg_keeps_quiet() -> Iterator[None]:
+    """It writes what it finds wrong to standard error by itself: a line or two for every spoilt picture."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    yield
+    os.dup2(before, 2)
+    os.close(before)
+    os.close(nowhere)
 
 
 def pictures(seed: int, count: int) -> Iterator[bytes]:
