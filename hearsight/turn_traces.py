@@ -24,6 +24,7 @@ from hearsight.streams.events import (
     AudioDelta,
     Command,
     ConfirmResponse,
+    Forget,
     Lull,
     Output,
     ResponseEnded,
@@ -37,15 +38,13 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.ids import shown
 from hearsight.streams.observing import Observer, Stage
-from hearsight.streams.session.settings import SessionLimits
+from hearsight.streams.turn_clock import LULL_MS
 
 MAX_LOOSE: Final = 32
 """Stages kept for the turn that they may turn out to belong to; the oldest go."""
 BESIDE: Final = frozenset({"voice"})
 """Stages that go on beside the nodes of the graph, in whichever of them they were started."""
 NS_PER_MS: Final = 1_000_000
-LULL_MS: Final = SessionLimits().lull_ms
-"""Silence that a session has already heard when it says that the user has fallen silent."""
 
 
 @dataclass(slots=True)
@@ -105,7 +104,7 @@ class TurnTraces(Observer):
         match command:
             case Lull():
                 self._silent_ns = self._now_ns() - LULL_MS * NS_PER_MS
-            case Resumed():
+            case Resumed() | Forget():
                 self._silent_ns = None
             case StartResponse(request):
                 self._begin_turn(request)

@@ -12,10 +12,13 @@ from hearsight.streams.events import (
     AudioDelta,
     Command,
     Dropped,
+    Forget,
+    Lull,
     Output,
     OutputItemDone,
     Refused,
     ResponseEnded,
+    Resumed,
     Speculated,
     SpeechDismissed,
     SpeechStopped,
@@ -25,7 +28,10 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.observing import Observer, Stage
+from hearsight.streams.session.settings import SessionLimits
 
+LULL_MS: Final = SessionLimits().lull_ms
+"""Silence that a session has already heard when it says that the user has fallen silent."""
 CLIENT_TOOL: Final = "(client)"
 """Stands for the tools that clients declare, whose names nobody knows beforehand."""
 
@@ -56,6 +62,8 @@ class TurnClock(Observer):
         self._metrics = metrics
         self._clock = clock
         self._turn: _Turn | None = None
+        self._silent_s: float | None = None
+        """Since when the user has been silent."""
         self._stages: dict[Stage, float] = {}
         self._guess: tuple[int, float] | None = None
         """The last answer that was begun before the turn was over: its generation, and when that was."""
@@ -63,8 +71,12 @@ class TurnClock(Observer):
     # --- what the session does ----------------------------------------------------------------------------
 
     def follow(self, command: Command) -> None:
-        """Time the guesses at answers."""
+        """Take note of when the user falls silent, and time the guesses at answers."""
         match command:
+            case Lull():
+                self._silent_s = self._clock() - LULL_MS / 1000
+            case Resumed() | Forget():
+                self._silent_s = None
             case StartResponse(request) if request.speculative:
                 self._guess = (request.generation, self._clock())
             case StopResponse(generation, discard=True) if self._guess and self._guess[0] == generation:
@@ -77,9 +89,7 @@ class TurnClock(Observer):
         """Take note of one output."""
         match output:
             case SpeechStopped():
-                now_s = self._clock()
-                self._turn = _Turn(now_s - output.silence_ms / 1000, now_s)
-                self._metrics.stages.labels("endpointing", "ok").observe(output.silence_ms / 1000)
+                self._speech_stopped(output.silence_ms / 1000)
             case TextDelta():
                 self._first_text()
             case AudioDelta():
@@ -90,6 +100,14 @@ class TurnClock(Observer):
                 self._ended(output)
             case _:
                 self._count(output)
+
+    def _speech_stopped(self, silence_s: float) -> None:
+        now_s = self._clock()
+        # When the silence came in, by this clock: that of the audio runs on where the audio comes late.
+        spoken_s = now_s - silence_s if self._silent_s is None else self._silent_s
+        self._silent_s = None
+        self._turn = _Turn(spoken_s, now_s)
+        self._metrics.stages.labels("endpointing", "ok").observe(max(0.0, now_s - spoken_s))
 
     def _count(self, output: Output) -> None:
         match output:

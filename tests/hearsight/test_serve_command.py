@@ -94,6 +94,25 @@ async def test_it_answers_and_a_signal_drains_it(script, started, number):
     assert all("session_id" in line for line in logged if line["event"].startswith("session "))
 
 
+async def test_every_line_of_an_answer_bears_its_ids(script, started):
+    """Of the session's no more than shows which one it is: the rest is what resumes it."""
+    path = script({"call": "calculate", "arguments": {"expression": "17 * 23"}})
+    variables = {"HEARSIGHT_LOG__LEVEL": "debug"}
+    async with started(*flags(path), **variables) as (process, url, lines):
+        await ask(url, Question(text="Hi"))
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process, lines) == 0
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    [opened] = [line for line in logged if line["event"] == "session opened"]
+    [answer] = [line for line in logged if line["event"] == "answer ended"]
+    assert answer["status"] == "completed" and len(answer["session_id"]) == len("sess_") + 8
+    stages = [line for line in logged if line["event"] == "stage ended"]
+    assert {"perceive", "think", "act", "tool", "voice", "speak"} <= {line["stage"] for line in stages}
+    for line in [answer, *stages]:
+        assert line["session_id"] == opened["session_id"], line
+        assert line["response_id"] == answer["response_id"], line
+
+
 async def test_health_and_readiness_are_on_the_same_port(script, started):
     async with started(*flags(script())) as (_, url, lines):
         port = int(url.split(":")[2].split("/")[0])
@@ -106,7 +125,9 @@ async def test_health_and_readiness_are_on_the_same_port(script, started):
 
         assert (await asyncio.to_thread(get, "/healthz"))[0] == 200
         status, body = await asyncio.to_thread(get, "/readyz")
-        assert (status, json.loads(body)["ready"]) == (200, True)
+        assert (status, json.loads(body)["ready"], json.loads(body)["state"]) == (200, True, "ready")
+        status, body = await asyncio.to_thread(get, "/metrics")
+        assert status == 200 and b"hearsight_ready 1.0" in body
     greeting = "\n".join(line for line in lines if not line.startswith("{"))
     assert f"http://127.0.0.1:{port}/readyz" in greeting
     assert "the scripted engine took" in greeting

@@ -16,6 +16,7 @@ from opentelemetry.trace import StatusCode, get_current_span
 from hearsight.streams.events import (
     AudioDelta,
     ConfirmResponse,
+    Forget,
     Lull,
     ResponseEnded,
     ResponseRequest,
@@ -27,7 +28,8 @@ from hearsight.streams.events import (
     Usage,
 )
 from hearsight.streams.observing import Observers, Scope, stage, within
-from hearsight.turn_traces import LULL_MS, TurnTraces
+from hearsight.streams.turn_clock import LULL_MS
+from hearsight.turn_traces import TurnTraces
 
 SESSION = "sess_0123456789abcdef"
 
@@ -207,6 +209,17 @@ def test_a_typed_turn_begins_with_its_answer(traced):
     turn = traced.named("turn")
     assert times(turn)[0] == 500 and turn.attributes["hearsight.spoken"] is False
     assert turn.attributes["hearsight.ttft_s"] == 0.08
+
+
+@pytest.mark.parametrize("what", [Forget("item_0"), Resumed("item_0")])
+def test_a_cough_is_no_beginning_of_what_is_typed_later(traced, what):
+    traced.traces.follow(Lull("item_0"))
+    traced.traces.follow(what)
+    traced.wait(60_000)
+    traced.start(1)
+    traced.ended(1)
+    assert times(traced.named("turn"))[0] == 60_000
+    assert traced.named("turn").attributes["hearsight.spoken"] is False
 
 
 def test_an_announcement_is_nobodys_turn_though_somebody_was_just_silent(traced):

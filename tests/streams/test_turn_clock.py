@@ -10,11 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from hearsight.streams.events import (
     AudioDelta,
     Dropped,
+    Forget,
     Item,
+    Lull,
     OutputItemDone,
     Refused,
     ResponseEnded,
     ResponseRequest,
+    Resumed,
     Speculated,
     SpeechDismissed,
     SpeechStopped,
@@ -26,7 +29,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.metrics import MAX_TOOLS, OTHER_TOOLS, Metrics
 from hearsight.streams.observing import Observers, Scope, stage, within
-from hearsight.streams.turn_clock import CLIENT_TOOL, TurnClock
+from hearsight.streams.turn_clock import CLIENT_TOOL, LULL_MS, TurnClock
 
 
 class Watch:
@@ -82,6 +85,25 @@ def test_people_wait_from_their_last_word_on(watch):
     assert watch.mean("hearsight_turn_latency_seconds", stage="first_text") == pytest.approx(0.2)
     assert watch.mean("hearsight_turn_latency_seconds", stage="first_audio") == pytest.approx(0.5)
     assert watch.mean("hearsight_stage_seconds", stage="endpointing", outcome="ok") == pytest.approx(0.3)
+
+
+def test_silence_counts_from_when_it_came_in(watch):
+    """Audio that comes late was silent for longer than it says, and audio that comes at once for less."""
+    watch.at(1.0)
+    watch.clock.follow(Lull("item_0"))
+    watch.at(1.9, SpeechStopped("item_0", 5_000, silence_ms=300), words(), sound(), ended())
+    waited_s = 0.9 + LULL_MS / 1000
+    assert watch.mean("hearsight_ttfa_seconds") == pytest.approx(waited_s)
+    assert watch.mean("hearsight_stage_seconds", stage="endpointing", outcome="ok") == pytest.approx(waited_s)
+
+
+@pytest.mark.parametrize("what", [Resumed("item_0"), Forget("item_0")])
+def test_a_pause_that_was_not_the_end_does_not_count(watch, what):
+    watch.at(1.0)
+    watch.clock.follow(Lull("item_0"))
+    watch.clock.follow(what)
+    watch.at(9.0, SpeechStopped("item_0", 5_000, silence_ms=300), sound(), ended())
+    assert watch.mean("hearsight_ttfa_seconds") == pytest.approx(0.3)
 
 
 def test_what_was_typed_is_not_timed(watch):

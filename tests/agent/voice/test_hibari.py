@@ -14,6 +14,7 @@ from hearsight.agent.voice.hibari import HibariVoice, with_output
 from hearsight.agent.voice.pauses import SENTENCE_PAUSE_MS
 from hearsight.agent.voice.speech import SpeechStream
 from hearsight.streams.errors import EngineError
+from hearsight.streams.observing import Observers, Scope, current_scope, within
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,12 @@ async def test_two_sessions_share_a_voice(voice: HibariVoice) -> None:
 def test_the_name_of_an_output_is_bounded() -> None:
     with pytest.raises(ValueError, match="too long"):
         with_output(b"", "x" * 200)
+
+
+async def test_what_its_thread_logs_is_logged_for_the_session_that_it_speaks_for(
+    voice: HibariVoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = Scope("sess_1", Observers(), "resp_1")
+    monkeypatch.setattr(voice, "_speak", lambda *_: current_scope())
+    with within(scope):
+        assert await voice.synthesize("Hello.", speed=1.0) is scope

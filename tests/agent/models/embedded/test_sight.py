@@ -15,6 +15,7 @@ from drawn_signs import Sign, drawn, qr_code
 from hearsight.agent.models.embedded.sight import Sight
 from hearsight.streams.camera.decode import Pixels
 from hearsight.streams.errors import EngineError
+from hearsight.streams.observing import Observers, Scope, current_scope, within
 
 PICTURES = Path(__file__).parents[3] / "data" / "pictures"
 EXIT = Sign("EXIT", letter_px=40)
@@ -158,3 +159,13 @@ async def test_photographs_are_told_in_words(models: Path) -> None:
     assert "a person; main colours: orange" in told["astronaut"]
     assert told["coffee"].startswith("objects: a cup")
     assert told["cat"] == "objects: a cat; main colours: brown"
+
+
+async def test_what_its_thread_logs_is_logged_for_the_session_that_it_looks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part, scope = Sight(objects_dir=None, text=False), Scope("sess_1", Observers())
+    monkeypatch.setattr(part, "_describe", lambda *_: current_scope())
+    with within(scope):
+        assert await part.describe(PICTURES.joinpath("cat.jpg").read_bytes(), text=False) is scope
+    await part.aclose()

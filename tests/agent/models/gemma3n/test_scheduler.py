@@ -19,6 +19,7 @@ from hearsight.agent.models.gemma3n import scheduler as module
 from hearsight.agent.models.gemma3n.generation import Generation
 from hearsight.agent.models.gemma3n.scheduler import BACKGROUND_EVERY, MAX_BATCH, MEASURE_EVERY, Scheduler
 from hearsight.streams.errors import EngineError
+from hearsight.streams.observing import Observers, Scope, current_scope, within
 
 
 @dataclass(eq=False)
@@ -334,3 +335,14 @@ def test_as_much_is_dropped_as_has_to_be_and_never_the_newest(
     if order:
         assert left + held[order[-1]] > limit, "the last one had to go as well"
     scheduler._thread.shutdown()
+
+
+async def test_it_works_for_all_sessions_whichever_has_woken_it(house: House) -> None:
+    """What it logs of one session is not logged as another's."""
+    seen = []
+    with within(Scope("sess_1", Observers())):
+        session = house.session("a", ahead=1)
+        session.settled = lambda: (seen.append(current_scope()), session.quiet.set())  # type: ignore[method-assign]
+        await session.quiet.wait()
+        assert current_scope() is not None
+    assert seen[0] is None
