@@ -29,7 +29,10 @@ def configure_logging(settings: LogSettings) -> None:
     if settings.format == "json":
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Not with the values of variables, as it would by default: they hold what people said, and to lay
+        # them out takes the event loop a second, in which everything is late that is logged next.
+        plain = structlog.dev.plain_traceback
+        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
