@@ -130,7 +130,7 @@ async def test_a_service_holds_no_more_after_many_sessions_than_after_some(tmp_p
     assert after["served"] == SESSIONS
     assert growth <= MAX_GROWTH
     for name in ("tasks", "sockets", "files"):
-        assert after[name] <= before[name], name
+        assert after[name] <= before[name], (name, before["doing"], after["doing"])
     assert after["threads"] <= before["threads"] + 1, "the pool of threads grows to its bound and no further"
     log = (tmp_path / "service.log").read_text()
     assert "Traceback" not in log, log

@@ -83,7 +83,8 @@ def spoilt_json(chance: random.Random, message: Any, corpus: Sequence[Any]) -> s
                 other, name = chance.choice(places(chance.choice(corpus)))
                 container[key] = copy.deepcopy(other[name])
             case _ if isinstance(container, dict):
-                container[chance.choice(("", "type", "id", "extra", "item", "\ud800"))] = chance.choice(NASTY)
+                name = chance.choice(("", "type", "id", "extra", "item", "\ud800"))
+                container[name] = copy.deepcopy(chance.choice(NASTY))
             case _:
                 container.insert(key, copy.deepcopy(chance.choice(NASTY)))
     return json.dumps(spoilt)

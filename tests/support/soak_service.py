@@ -83,6 +83,7 @@ def figures(served: int) -> dict[str, Any]:
         "served": served,
         "rss_bytes": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
         "tasks": len(asyncio.all_tasks()),
+        "doing": sorted(getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()),
         "threads": threading.active_count(),
         "sockets": sum(link.startswith("socket:") for link in links),
         "files": sum(not link.startswith("socket:") and bool(link) for link in links),
@@ -132,9 +133,9 @@ async def main(folder: Path) -> None:
 
 async def at_rest(server: Server) -> None:
     """Wait until all sessions have ended, and their sockets have said goodbye."""
-    while len(server.sessions):  # noqa: ASYNC110, they end by themselves, and tell nobody
+    while len(server.sessions) or server._handlers:  # noqa: ASYNC110, they end by themselves, and tell nobody
         await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1.0)
 
 
 def _say(value: object) -> None:
