@@ -17,18 +17,17 @@ from drawn_pictures import encoded, room
 from soak_service import Forgetful, ForgetfulVoice, figures
 
 from hearsight.agent.agent import AgentSettings, HearsightAgent
-from hearsight.config.settings import Settings
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.decode import content_key
 from hearsight.streams.events import AudioFrame, CameraFrame, Output, Picture, PlaybackPosition, ResponseEnded
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
-from hearsight.tools.builtin import built_in_registry
 from hearsight.tools.memory import MemoryStore
+from hearsight.tools.registry import ToolRegistry
 from hearsight.virtual_loop import run_virtually
 
 HOURS = float(os.environ.get("SOAK_HOURS", "0.05"))
 SESSIONS = 20
-CONTEXT_TOKENS = 2_048
+CONTEXT_TOKENS = 4_096
 """Small, so that the conversation is full, and what is older goes, long before the end."""
 MAX_GROWTH = 0.05
 FRAME = 512
@@ -61,6 +60,7 @@ class Talker:
 
     def note(self, output: Output) -> None:
         if isinstance(output, ResponseEnded):
+            assert output.status != "failed", output.message
             self.answers += 1
             self.spoken = output.items[0].id if output.items else None
 
@@ -86,8 +86,7 @@ class Talker:
 
 async def live(seconds: float) -> tuple[dict[str, Any], dict[str, Any], int]:
     settings = AgentSettings(instructions="Be brief.", context_limit=CONTEXT_TOKENS, reserve_tokens=256)
-    registry = built_in_registry(Settings().tools)
-    agent = HearsightAgent(Forgetful(), ForgetfulVoice(), registry, MemoryStore(":memory:"), settings)
+    agent = HearsightAgent(Forgetful(), ForgetfulVoice(), ToolRegistry([]), MemoryStore(":memory:"), settings)
     perception = Perception(cast(SileroModel, None), Judge())
     clock = asyncio.get_running_loop().time
     at_rest = len(asyncio.all_tasks())
