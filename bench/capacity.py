@@ -59,9 +59,7 @@ SOURCES: dict[str, Input] = {
     "gateway_cpu_ms": Input(
         "assumed", "`make bench ARGS=sessions` measures it: CPU of a session that listens, a second", "ms/s"
     ),
-    "speech_cpu_ms": Input(
-        "assumed", "CPU for a second of spoken answer; not measured on its own yet", "ms/s"
-    ),
+    "speech_cpu_ms": Input("measured", "hibari: 0.72 s for 17.5 s of speech, on two busy cores", "ms/s"),
     "speaking_share": Input("assumed", "share of the time in which the assistant speaks", "share"),
     "gateway_mib": Input("assumed", "memory of a session in a gateway; not measured yet", "MiB"),
     "clip_tokens": Input("measured", "vLLM and transformers make 188 of every clip up to 30 s", "tokens"),
@@ -103,7 +101,7 @@ class Inputs:
     tool_rounds: float = 0.25
     utilisation: float = 0.6
     gateway_cpu_ms: float = 10.0
-    speech_cpu_ms: float = 100.0
+    speech_cpu_ms: float = 41.0
     speaking_share: float = 0.3
     gateway_mib: float = 8.0
     clip_tokens: float = 188.0

@@ -66,7 +66,7 @@ async def _serve(control: Connection, overrides: Mapping[str, Any]) -> None:
     async with open_service(settings, open_store(settings)) as service:
         observe(service.agent, notes)
         switchboard = _Switchboard(service, notes)
-        options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
+        options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=(), keys_file=None)
         server = new_server(settings, options, switchboard.new_runtime)
         server.readiness.reason = None
         async with asyncio.TaskGroup() as tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -78,6 +78,11 @@ class McpServerSettings(Section):
     enabled: Names[str] | None = Field(
         None,
         description="Tools of the server that the model may call, by the server's own names; unset: all.",
+    )
+    confirm: Literal["destructive", "changes"] = Field(
+        "destructive",
+        description="Calls that the user is asked about first: of the tools that the server calls "
+        "destructive, or of all that it does not call read-only.",
     )
     timeout_s: float | None = Field(
         None, gt=0, le=3600, description="Seconds that a call may take; unset takes tools.timeout_s."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from hearsight.config.fields import Names, Secrets, Section, UserPath
@@ -35,7 +35,22 @@ class ServerSettings(Section):
     )
     port: int = Field(8765, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
     api_keys: Secrets = Field(
-        (), description="Bearer tokens that clients may show; needed where `host` is not loopback."
+        (),
+        description="Bearer tokens that clients may show, besides those that `hearsight keys` makes; one is "
+        "needed where `host` is not loopback.",
+    )
+    keys_file: UserPath = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("hearsight")) / "keys.json",
+        description="File of the keys that `hearsight keys` makes; it holds their hashes only.",
+    )
+    keyless: bool = Field(
+        False, description="Let every client in without a key, even where other machines reach the server."
+    )
+    client_secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Signs client secrets; share it between servers that are to accept each other's. Unset: "
+        "a new one at each start.",
     )
     allowed_origins: Names[str] = Field(
         (),
@@ -56,6 +71,25 @@ class ServerSettings(Section):
         description="Folder of the certificate that `server.tls` makes.",
     )
     max_sessions: int = Field(64, ge=1, le=100_000, description="Sessions at one time; more are refused.")
+    max_session_s: float = Field(
+        86_400, ge=0, description="Seconds for which a session may last; 0: for ever."
+    )
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Connections at one time, those without a session included; unset: four times "
+        "`max_sessions`, and at least 256.",
+    )
+    max_connections_per_address: int = Field(
+        128,
+        ge=1,
+        le=1_000_000,
+        description="Connections at one time from one address; those of this machine are not counted.",
+    )
+    handshake_timeout_s: float = Field(
+        10, gt=0, le=600, description="Seconds within which a client has to say all of its request."
+    )
     max_message_bytes: int = Field(
         16 * MIB, ge=1024, le=1024 * MIB, description="Largest message that a client may send, in bytes."
     )
@@ -102,17 +136,6 @@ class ServerSettings(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _guarded_where_others_reach_it(self) -> ServerSettings:
-        if not self.api_keys and not is_loopback(self.host):
-            raise PydanticCustomError(
-                "contradiction",
-                "Other machines can reach the server, so it needs server.api_keys "
-                "(HEARSIGHT_SERVER__API_KEYS), or server.host = 127.0.0.1 to serve this machine only",
-                {"keys": ["server.host", "server.api_keys"]},
-            )
-        return self
-
 
 class AudioSettings(Section):
     """The user's speech on its way in."""
@@ -136,6 +159,12 @@ class CameraSettings(Section):
     )
     max_frames_per_s: float = Field(
         30, gt=0, le=240, description="Pictures per second that are looked at; more are dropped."
+    )
+    max_pixels_per_s: int = Field(
+        64_000_000,
+        ge=4096,
+        le=10_000_000_000,
+        description="Pixels per second that are decoded in one session; two seconds' worth may come at once.",
     )
     frames_per_utterance: int = Field(
         4, ge=1, le=64, description="Pictures kept for one turn: the newest, and those at scene changes."

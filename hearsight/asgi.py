@@ -48,7 +48,8 @@ class Hearsight:
         self._parts = parts or Parts()
         self._service: Service | None = None
         options = replace(server_options(self.settings), tls=None)
-        self.app = AsgiApp(new_server(self.settings, options, self._new_runtime), options.max_message_bytes)
+        server = new_server(self.settings, options, self._new_runtime)
+        self.app = AsgiApp(server, options.max_message_bytes, options.handshake_timeout_s)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:

@@ -87,7 +87,7 @@ async def _ask_here(settings: Settings, store: PayloadStore, question: Question,
     from hearsight.listening import listening
     from hearsight.options import server_options
 
-    options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=())
+    options = replace(server_options(settings), host="127.0.0.1", port=0, api_keys=(), keys_file=None)
     async with AsyncExitStack() as opened:
         with console.status(f"Loading the {settings.engine.name} engine …"):
             service = await opened.enter_async_context(open_service(settings, store))

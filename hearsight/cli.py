@@ -1,4 +1,4 @@
-"""The command line: the service, talking to it, its health, settings, models, sessions and recordings."""
+"""The command line: the service, talking to it, its health, settings, models, keys, sessions, recordings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hearsight.config.reference import reference
 from hearsight.config.settings import load_settings
 from hearsight.config_command import show_config
 from hearsight.doctor import doctor_command
+from hearsight.keys_command import keys_app
 from hearsight.models_command import models_app
 from hearsight.recordings_command import recordings_app
 from hearsight.replay_command import replay_command
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app)
 app.add_typer(sessions_app)
+app.add_typer(keys_app)
 app.add_typer(recordings_app)
 app.command("serve")(serve_command)
 app.command("talk")(talk_command)

@@ -30,6 +30,7 @@ from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.observing import NewObserver
+from hearsight.streams.openai_realtime.client_secrets import CLIENT_SECRETS_PATH, SecretsDesk, configuring
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.page import Page
 from hearsight.streams.recording.recordings import Recordings
@@ -244,7 +245,7 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
     def gemini_codec(session_id: str) -> GeminiLiveCodec:
         return GeminiLiveCodec(session_id, config, options.drain_timeout_s)
 
-    openai = Endpoint("openai-realtime", openai_codec, subprotocols=("realtime",))
+    openai = Endpoint("openai-realtime", openai_codec, subprotocols=("realtime",), configuring=configuring)
     gemini = Endpoint(
         "gemini-live",
         gemini_codec,
@@ -252,7 +253,8 @@ def new_server(settings: Settings, options: ServerOptions, new_runtime: RuntimeF
         read_opening=lambda message: read_opening(message, config),
     )
     endpoints = {REALTIME_PATH: openai, **dict.fromkeys(GEMINI_LIVE_PATHS, gemini)}
-    server = Server(options, endpoints, new_runtime, page=Page.load(PAGE))
+    posts = {CLIENT_SECRETS_PATH: SecretsDesk(settings.engine.name, config).answer}
+    server = Server(options, endpoints, new_runtime, page=Page.load(PAGE), posts=posts)
     about = Info("hearsight_build", "What runs here.", registry=server.metrics.registry)
     about.info({"version": version("hearsight"), "engine": settings.engine.name})
     server.metrics.registry.register(GpuMemory())

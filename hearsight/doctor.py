@@ -19,6 +19,7 @@ from hearsight.config.manifest import Manifest
 from hearsight.config.payloads import required_payloads
 from hearsight.config.settings import DEFAULT_ORIGIN, Settings, load_settings
 from hearsight.findings import Finding, as_json, healthy, show_findings
+from hearsight.guard import check_keys
 from hearsight.models_command import open_store
 from hearsight.startup import EXIT_FAILED, ConfigOption, PresetOption
 
@@ -28,7 +29,7 @@ def doctor_command(
     config: ConfigOption = None,
     preset: PresetOption = None,
 ) -> None:
-    """Check this machine: packages, models, memory, port, certificate, MCP servers, microphone, camera, GPU.
+    """Check this machine: packages, models, memory, port, keys, certificate, MCP servers, devices, GPU.
 
     Ends with status 1 if something is wrong that the configured engine needs.
     """
@@ -63,6 +64,7 @@ def examine(settings: Settings, console: Console) -> Iterator[Finding]:
     yield checks.check_disk(settings, store)
     yield checks.check_memory(settings, store)
     yield checks.check_port(settings)
+    yield check_keys(settings.server)
     yield check_certificate(settings.server)
     yield from mcp_checks.check_mcp(settings)
     yield from device_checks.check_audio(settings.local)

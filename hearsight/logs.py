@@ -1,4 +1,8 @@
-"""Logging: one line an event, with the ids of its session and answer, to standard error."""
+"""Logging: one line an event, with the ids of its session and answer, to standard error.
+
+What is said in a session is not in it, nor is anything that opens the server or a session: not a key, and of
+a session's id only the beginning.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ def configure_logging(settings: LogSettings) -> None:
     if settings.format == "json":
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        # Not with the values of variables, as it would by default: they hold what people said, and to lay
-        # them out takes the event loop a second, in which everything is late that is logged next.
+        # Tracebacks without the values of variables, among which are keys, and what was said; to lay those
+        # out would also take the event loop a second, in which everything is late that is logged next.
         plain = structlog.dev.plain_traceback
         rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(

@@ -17,6 +17,7 @@ from hearsight.addresses import REALTIME_PATH, service_url
 from hearsight.certificates import Certificate, find_certificate, server_context
 from hearsight.config.payloads import PayloadStore
 from hearsight.config.settings import Settings, load_settings
+from hearsight.guard import require_key
 from hearsight.loading import fetch_models
 from hearsight.logs import configure_logging
 from hearsight.startup import ConfigOption, PresetOption, readable_errors
@@ -47,6 +48,7 @@ def serve_command(
         }
         settings = load_settings(preset=preset, config_file=config, overrides=overrides).settings
         configure_logging(settings.log)
+        require_key(settings.server)
         store = fetch_models(settings, console)
         asyncio.run(_serve(settings, store, console))
 

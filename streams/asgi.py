@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from websockets.datastructures import Headers
@@ -15,6 +16,8 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Close
 from websockets.http11 import Request, Response
 
+from hearsight.streams.http import respond
+from hearsight.streams.http_request import MAX_BODY_BYTES
 from hearsight.streams.live import GOING_AWAY
 from hearsight.streams.server import Server
 
@@ -108,18 +111,19 @@ class AsgiApp:
     Args:
         server: Whose sessions and gate these are; its ``run`` is not used.
         max_message_bytes: Of one message of a client.
+        body_timeout_s: Seconds in which what is posted has to come.
     """
 
-    def __init__(self, server: Server, max_message_bytes: int) -> None:
+    def __init__(self, server: Server, max_message_bytes: int, body_timeout_s: float = 10.0) -> None:
         self.server: Final = server
         self._max_message_bytes = max_message_bytes
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
         request = _request(scope)
         if scope["type"] == "http":
-            response = self.server.gate.answer(scope["method"], request)
-            await _respond(send, response or _upgrade_needed())
+            await _respond(send, await self._answer(scope, request, receive))
         elif scope["type"] == "websocket":
             await self._serve_socket(scope, request, receive, send)
         else:
@@ -131,9 +135,21 @@ class AsgiApp:
         self.server.stop()
         await self.server.wind_down()
 
+    async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Response:
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await _body(receive) if scope["method"] == "POST" else b""
+        except TimeoutError:
+            return respond(HTTPStatus.REQUEST_TIMEOUT, "The body of this request did not come.\n")
+        if body is None:
+            message = f"The body may have {MAX_BODY_BYTES:,} bytes.\n"
+            return respond(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+        response = self.server.gate.answer(scope["method"], request, body, _address(scope))
+        return response or _upgrade_needed()
+
     async def _serve_socket(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        refusal = self.server.gate.answer("GET", request)
+        refusal = self.server.gate.answer("GET", request, address=_address(scope))
         if refusal is not None:
             await _refuse(scope, send, refusal)
             return
@@ -162,6 +178,24 @@ def _request(scope: Scope) -> Request:
     path = scope.get("path", "/").removeprefix(scope.get("root_path", "")) or "/"
     query = scope.get("query_string", b"").decode("latin-1")
     return Request(f"{path}?{query}" if query else path, headers)
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """What was posted; None where it is more than may be."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
 
 
 def _upgrade_needed() -> Response:

@@ -8,6 +8,7 @@ The tree::
     │   └── InvalidPicture  a picture that cannot be decoded
     ├── StateConflict       a well-formed event at the wrong time
     ├── NotFound            an event that names an unknown item or response
+    ├── AccessDenied        a key or client secret that opens nothing, or none
     ├── LimitExceeded       more than the service accepts
     └── EngineError         the engine, a tool or the voice failed
 
@@ -76,6 +77,13 @@ class NotFound(HearsightError):
     """An event that names an item or a response that does not exist."""
 
     code = "item_not_found"
+    kind = "invalid_request_error"
+
+
+class AccessDenied(HearsightError):
+    """Nobody is let in who shows no key, or one that does not count, or no longer."""
+
+    code = "invalid_api_key"
     kind = "invalid_request_error"
 
 

@@ -1,23 +1,26 @@
 """Plain HTTP beside the WebSockets: pages, health and metrics, on the same port.
 
 ``websockets`` reads one request per connection, knows GET only, and drops anything else without a word.
-`HttpConnection` looks at the request line first, so that every method gets an answer.
+`HttpConnection` reads the request first (`hearsight.streams.http_request`), so that every one gets an answer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import html
 import http
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-MAX_REQUEST_LINE_BYTES: Final = 8192
+from hearsight.streams.door import Door
+from hearsight.streams.http_request import CONTINUE, OpeningReader
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -26,38 +29,72 @@ PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class HttpConnection(ServerConnection):
-    """A connection whose first request may have any method; ``method`` tells which."""
+    """A connection whose first request may have any method, and a body.
 
-    method: str = "GET"
-    _start: bytes = b""
-    _started: bool = False
-    _deaf: bool = False
+    Args:
+        args: As for `ServerConnection`.
+        door: Counts the connections.
+        turned_away: Called when one may not stay.
+        options: As for `ServerConnection`.
+    """
+
+    def __init__(
+        self, *args: Any, door: Door, turned_away: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.method = "GET"
+        """Of the request."""
+        self.body = b""
+        """Of the request."""
+        self.problem: tuple[http.HTTPStatus, str] | None = None
+        """Why the request cannot be read: the answer to it."""
+        self._door = door
+        self._turned_away = turned_away
+        self.address: str | None = None
+        """Where it comes from; None while it has not been let in."""
+        self._reader: OpeningReader | None = OpeningReader()
+        self._deaf = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the connection in, or drop it before a single byte of it is read."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._door.enter(address):
+            self._turned_away()
+            cast(asyncio.Transport, transport).abort()
+            return
+        self.address = address
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the connection has gone."""
+        if self.address is not None:
+            self._door.leave(self.address)
+            super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Take note that nothing more comes."""
+        if self.address is not None:
+            super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the socket."""
-        if self._started:
-            if not self._deaf:
-                super().data_received(data)
+        if self.address is None or self._deaf:
             return
-        self._start += data
-        line, newline, rest = self._start.partition(b"\n")
-        if newline or len(self._start) > MAX_REQUEST_LINE_BYTES:
-            self._started = True
-            self._start = b""
-            super().data_received(self._as_get(line.rstrip(b"\r"), rest) if newline else line)
-
-    def _as_get(self, line: bytes, rest: bytes) -> bytes:
-        """Rewrite a request into one that ``websockets`` can read, and remember what it was."""
-        words = line.split(b" ")
-        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-            return line + b"\r\n" + rest
-        method, target, _ = words
-        self.method = method.decode("latin-1")
-        if self.method not in ("GET", "HEAD"):
-            # It will be refused, so its headers and body are of no interest.
-            self._deaf = True
-            rest = b"\r\n"
-        return b"GET " + target + b" HTTP/1.1\r\n" + rest
+        if self._reader is None:
+            super().data_received(data)
+            return
+        opening = self._reader.feed(data)
+        if opening is None:
+            if self._reader.awaits_continue:
+                self._reader.awaits_continue = False
+                self.transport.write(CONTINUE)
+            return
+        self._reader = None
+        self.method, self.body, self.problem = opening.method, opening.body, opening.problem
+        # Only a GET can open a socket; all else is answered, and what follows it is of no interest.
+        self._deaf = opening.problem is not None or opening.method != "GET"
+        super().data_received(opening.head + (b"" if self._deaf else opening.rest))
 
 
 @dataclass(slots=True)
@@ -105,6 +142,19 @@ def respond(status: http.HTTPStatus, body: str | bytes, content_type: str = TEXT
         | {name.replace("_", "-"): value for name, value in headers.items()}
     )
     return Response(status, status.phrase, fields, payload)
+
+
+def refuse(
+    status: http.HTTPStatus,
+    message: str,
+    code: str = "invalid_request",
+    param: str | None = None,
+    **headers: str,
+) -> Response:
+    """Make an error as clients of the OpenAI API read errors."""
+    kind = "server_error" if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    error = {"message": message, "type": kind, "code": code, "param": param}
+    return respond(status, json.dumps({"error": error}), JSON, **headers)
 
 
 def without_body(response: Response) -> Response:

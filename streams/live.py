@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 
 from hearsight.streams.errors import HearsightError
-from hearsight.streams.events import Degraded, Output, ResponseEnded, ResponseStarted
+from hearsight.streams.events import ClientEvent, Degraded, Output, ResponseEnded, ResponseStarted
 from hearsight.streams.keeping import CHANGING, LASTING
+from hearsight.streams.keys import ANYONE, Grant
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.overload import Relief
 from hearsight.streams.replay import EventLog
@@ -55,6 +57,8 @@ class LiveSession:
         clock: Seconds.
         written: Messages that an earlier process has sent in this session.
         greet: Whether the client has yet to be told which session this is.
+        grant: Of the client; only its key leads back to the session.
+        opening: What the session takes before anything of its client.
     """
 
     def __init__(
@@ -69,10 +73,19 @@ class LiveSession:
         *,
         written: int = 0,
         greet: bool = True,
+        grant: Grant = ANYONE,
+        opening: Sequence[ClientEvent] = (),
     ) -> None:
         self.id: Final = session_id
         self.protocol: Final = protocol
         self.codec: Final = codec
+        self.grant: Final = grant
+        limits = [each for each in (options.max_session_s, grant.limits.max_session_s) if each]
+        self.max_s: Final = min(limits, default=math.inf)
+        """How long it may last."""
+        self._opening = opening
+        self._clock = clock
+        self._began_s = clock()
         self.log: Final = EventLog(
             options.replay_events, SHARE_OF_LOG * options.outbound_buffer_bytes, written
         )
@@ -106,6 +119,7 @@ class LiveSession:
         """What another process needs to know to go on with this client."""
         return {
             "protocol": self.protocol,
+            "key": self.grant.key,
             "codec": self.codec.state(),
             "written": self.log.last,
             "tail": list(self._tail),
@@ -127,6 +141,15 @@ class LiveSession:
                 message = self.codec.again(message)
                 self.log.append(message)
                 self._keep_in_tail(message)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has lasted as long as it may."""
+        return self._clock() - self._began_s >= self.max_s
+
+    def belongs_to(self, grant: Grant) -> bool:
+        """Whether a client may take the session up; one begun without a key is anybody's who knows its id."""
+        return self.grant.key in ("", grant.key)
 
     @property
     def attached(self) -> bool:
@@ -165,11 +188,17 @@ class LiveSession:
         async with self._receiving:
             if self._socket is not socket or self.verdict is not None:
                 return
+            await self._receive_opening()
             try:
                 for event in self.codec.decode(message):
                     await self._runtime.receive(event)
             except HearsightError as error:
                 self.report(error, self.codec.client_event_id)
+
+    async def _receive_opening(self) -> None:
+        opening, self._opening = self._opening, ()
+        for event in opening:
+            await self._runtime.receive(event)
 
     def report(self, error: HearsightError, event_id: str | None = None) -> None:
         """Tell the client of an error."""
@@ -197,6 +226,8 @@ class LiveSession:
     async def run(self) -> None:
         """Run the runtime until the session has ended; no fault in it goes further than this."""
         try:
+            async with self._receiving:
+                await self._receive_opening()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._close_when_ended())
                 tasks.create_task(self._pump())

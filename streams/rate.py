@@ -21,12 +21,21 @@ class TokenBucket:
         self._tokens = burst
         self._at_s = clock()
 
-    def take(self) -> bool:
-        """Take a token; False when there is none."""
+    def take(self, tokens: float = 1.0) -> bool:
+        """Take a token, or so many; False when there are not enough, and then none is taken."""
+        self._refill()
+        if self._tokens < tokens:
+            return False
+        self._tokens -= tokens
+        return True
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until a token is there to be taken; 0 when one is."""
+        self._refill()
+        return max(0.0, 1 - self._tokens) / self._rate_per_s
+
+    def _refill(self) -> None:
         now_s = self._clock()
         self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate_per_s)
         self._at_s = now_s
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import structlog
 
-from hearsight.streams.errors import HearsightError, LimitExceeded, NotFound
-from hearsight.streams.live import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, LiveSession
+from hearsight.streams.errors import AccessDenied, HearsightError, LimitExceeded, NotFound
+from hearsight.streams.events import ClientEvent
+from hearsight.streams.keys import ANYONE, Grant
+from hearsight.streams.live import GOING_AWAY, NORMAL, POLICY, TRY_AGAIN_LATER, LiveSession
 from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.ports import Keeper, Record
+from hearsight.streams.quotas import BUSY_CODE, NoRoom, Quotas
 from hearsight.streams.transport import Endpoint, Handle, Resumption, RuntimeFactory, ServerOptions
 
 DRAINING: Final = "The server is shutting down."
+PATROL_S: Final = 1.0
+"""Between two looks at whether sessions may go on: after this long at most, a key that is revoked is void."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +49,8 @@ class Sessions:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.why_over: Callable[[Grant], str | None] = lambda grant: None
+        """Tells why a client that was let in may stay no longer; None while it may."""
         self.keeper: Keeper | None = None
         """Where conversations are kept that have no session at the moment; None where none are."""
         self.load: Final = LoadWatch(options.overload, metrics, clock)
@@ -55,6 +62,8 @@ class Sessions:
         self._live: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
+        self._quotas = Quotas(clock, options.retry_after_s)
+        self._patrolling: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._live)
@@ -62,8 +71,21 @@ class Sessions:
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._live.values()))
 
-    def open(self, endpoint: Endpoint) -> LiveSession:
+    def no_room(self, grant: Grant = ANYONE) -> NoRoom | None:
+        """Why another session of this client may not begin; None when it may."""
+        most = self._options.max_sessions
+        if len(self) >= most:
+            message = f"All {most} sessions are in use; try again later."
+            return NoRoom(message, BUSY_CODE, self._options.retry_after_s)
+        of_key = sum(session.grant.key == grant.key for session in self._live.values())
+        return self._quotas.refusal(grant, of_key)
+
+    def open(self, endpoint: Endpoint, grant: Grant = ANYONE) -> LiveSession:
         """Begin a session.
+
+        Args:
+            endpoint: Where its client has connected.
+            grant: The client's.
 
         Raises:
             HearsightError: There are as many as there may be, or it could not be made.
@@ -72,25 +94,30 @@ class Sessions:
             self.load.refused()
             raise LimitExceeded(refusal[0], code="server_busy", close_code=TRY_AGAIN_LATER)
         session_id = random_session_id()
-        session = self._begin(session_id, endpoint)
+        session = self._begin(session_id, endpoint, grant)
         self._metrics.sessions_opened.labels(endpoint.protocol).inc()
-        _log.info("session opened", session_id=session_id, protocol=endpoint.protocol)
+        _log.info("session opened", session_id=session_id, protocol=endpoint.protocol, key=grant.key or None)
         return session
 
     def _begin(
-        self, session_id: str, endpoint: Endpoint, record: Record | None = None, seen: int | None = None
+        self,
+        session_id: str,
+        endpoint: Endpoint,
+        grant: Grant,
+        record: Record | None = None,
+        seen: int | None = None,
     ) -> LiveSession:
         """Make a session and run it; with a record, one that goes on where another process has stopped."""
-        if len(self) >= self._options.max_sessions:
-            raise LimitExceeded(
-                f"All {self._options.max_sessions} sessions are in use; try again later.",
-                code="server_busy",
-                close_code=TRY_AGAIN_LATER,
-            )
+        no_room = self.no_room(grant)
+        if no_room is not None:
+            raise LimitExceeded(no_room.message, code=no_room.code, close_code=TRY_AGAIN_LATER)
         written = 0
+        opening: Sequence[ClientEvent] = ()
         try:
             codec = endpoint.new_codec(session_id)
             if record is None:
+                if grant.session is not None and endpoint.configuring is not None:
+                    opening = codec.decode(endpoint.configuring(grant.session))
                 runtime = self._new_runtime(session_id)
             else:
                 written = max(record.wire["written"], seen or 0)
@@ -111,6 +138,8 @@ class Sessions:
             self._clock,
             written=written,
             greet=seen is None,
+            grant=grant,
+            opening=opening,
         )
         if record is not None and seen is not None:
             session.send_again(record.wire, seen)
@@ -118,9 +147,11 @@ class Sessions:
         self._tasks[session_id] = asyncio.create_task(self._host(session))
         self._metrics.sessions.inc()
         self.load.attend(session_id, session)
+        self._quotas.count(grant)
+        self._patrol_later()
         return session
 
-    async def resume(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
+    async def resume(self, endpoint: Endpoint, handle: Handle, grant: Grant = ANYONE) -> LiveSession:
         """Find the session of a client that comes back, and send again what it has missed.
 
         Where this process has no such session, its conversation may have been kept, and goes on.
@@ -129,6 +160,7 @@ class Sessions:
             endpoint: Where it comes back; it must be where it left.
             handle: The session, and the last event that it has seen; without one, all that are kept are sent
                 again.
+            grant: The client's; it must be of the key that the session began with.
 
         Raises:
             HearsightError: There is no such session, or it has sent no such event.
@@ -137,29 +169,31 @@ class Sessions:
         async with self._reviving:  # a client that comes back twice at once gets one session
             session = self._live.get(session_id)
             if session is None or session.ended.is_set():
-                session = await self._revive(endpoint, handle)
+                session = await self._revive(endpoint, handle, grant)
                 self._metrics.sessions_resumed.inc()
-                _log.info("session resumed", session_id=session_id, from_record=True)
+                _log.info("session resumed", session_id=session_id, from_record=True, key=grant.key or None)
                 return session
-        if session.protocol != endpoint.protocol:
+        if session.protocol != endpoint.protocol or not session.belongs_to(grant):
             raise self._unknown()
         session.resume_after(session.codec.position(last_event_id) if last_event_id is not None else 0)
         self._cancel_expiry(session_id)
         self._metrics.sessions_resumed.inc()
-        _log.info("session resumed", session_id=session_id)
+        _log.info("session resumed", session_id=session_id, key=grant.key or None)
         return session
 
-    async def _revive(self, endpoint: Endpoint, handle: Handle) -> LiveSession:
+    async def _revive(self, endpoint: Endpoint, handle: Handle, grant: Grant) -> LiveSession:
         ending = self._tasks.get(handle.session_id)
         if ending is not None:
             await asyncio.wait([ending])  # what it has to keep, it keeps first
         record = await self.keeper.find(handle.session_id) if self.keeper is not None else None
         if record is None or record.wire.get("protocol") != endpoint.protocol:
             raise self._unknown()
+        if record.wire.get("key", "") not in ("", grant.key):
+            raise self._unknown()
         seen = None
         if handle.last_event_id is not None:
             seen = endpoint.new_codec(handle.session_id).number(handle.last_event_id)
-        return self._begin(handle.session_id, endpoint, record, seen)
+        return self._begin(handle.session_id, endpoint, grant, record, seen)
 
     def _unknown(self) -> NotFound:
         wait_s = self._options.session_ttl_s
@@ -216,6 +250,32 @@ class Sessions:
                 task.cancel()
             _, hanging = await asyncio.wait(hanging, timeout=patience_s)
 
+    def patrol(self) -> None:
+        """End the sessions that have lasted long enough, and those whose key opens nothing any more."""
+        for session in self:
+            if session.ended.is_set():
+                continue
+            why_over = self.why_over(session.grant)
+            if why_over is not None:
+                session.report(AccessDenied(why_over))
+                session.end(POLICY, why_over)
+                _log.info("key no longer valid", session_id=session.id, key=session.grant.key)
+            elif session.overdue:
+                message = f"This session has lasted {session.max_s:g} s, which is as long as it may."
+                session.report(LimitExceeded(f"{message} Connect again.", code="session_expired"))
+                session.end(POLICY, message)
+
+    def _patrol_later(self) -> None:
+        """A round every `PATROL_S`, for as long as there are sessions."""
+        if self._patrolling is None:
+            self._patrolling = asyncio.get_running_loop().call_later(PATROL_S, self._go_on_patrol)
+
+    def _go_on_patrol(self) -> None:
+        self._patrolling = None
+        if self._live:
+            self._patrol_later()
+            self.patrol()
+
     async def _host(self, session: LiveSession) -> None:
         """Run a session to its end, and forget it."""
         try:
@@ -226,7 +286,13 @@ class Sessions:
             self.load.leave(session.id)
             self._metrics.sessions.dec()
             code, reason = session.verdict or (NORMAL, "")
-            _log.info("session ended", session_id=session.id, code=code, reason=reason)
+            _log.info(
+                "session ended",
+                session_id=session.id,
+                code=code,
+                reason=reason,
+                key=session.grant.key or None,
+            )
 
     def _cancel_expiry(self, session_id: str) -> None:
         expiry = self._expiries.pop(session_id, None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 import websockets
@@ -16,10 +17,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from hearsight.streams import http
-from hearsight.streams.admission import Gate, query_of
+from hearsight.streams.admission import Gate, Post, query_of
 from hearsight.streams.connection import Connection, Socket, close_socket
+from hearsight.streams.door import Door
 from hearsight.streams.errors import HearsightError, InvalidEvent, LimitExceeded
 from hearsight.streams.http import HttpConnection, Readiness
+from hearsight.streams.keys import ANYONE
 from hearsight.streams.live import GOING_AWAY, INTERNAL_ERROR, INVALID_DATA, POLICY
 from hearsight.streams.loop_lag import watched_loop
 from hearsight.streams.metrics import Metrics
@@ -41,6 +44,7 @@ class Server:
         endpoints: The protocol spoken at each WebSocket path.
         new_runtime: Makes a session's runtime.
         page: What is shown at ``/``; by default a short text that says what this is.
+        posts: What may be posted, by path.
         metrics: Shown at ``/metrics``.
         clock: Seconds.
     """
@@ -52,6 +56,7 @@ class Server:
         new_runtime: RuntimeFactory,
         *,
         page: Page | None = None,
+        posts: Mapping[str, Post] | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,10 +76,14 @@ class Server:
             endpoints,
             self.readiness,
             self.sessions.__len__,
+            self.sessions.no_room,
             self.metrics,
             shown,
-            self.sessions.load,
+            load=self.sessions.load,
+            posts=posts,
         )
+        self.sessions.why_over = self.gate.access.why_over
+        self.door: Final = Door(max_connections(options), options.max_connections_per_address)
         self._handlers: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._stopping_now = asyncio.Event()
@@ -102,7 +111,10 @@ class Server:
             options.port,
             process_request=self._process_request,
             select_subprotocol=self._select_subprotocol,
-            create_connection=HttpConnection,
+            # Typed as a class, used as what makes one.
+            create_connection=cast(type[ServerConnection], self._new_connection),
+            open_timeout=options.handshake_timeout_s,  # of TLS, too
+            logger=_quiet_log(),
             compression=None,  # base64 audio hardly shrinks, and deflating it costs more than sending it
             server_header="Hearsight",
             max_size=options.max_message_bytes,
@@ -112,7 +124,13 @@ class Server:
             ssl=options.tls,
         ) as listener:
             self.port = next(iter(listener.sockets)).getsockname()[1]
-            _log.info("listening", host=options.host, port=self.port, tls=options.tls is not None)
+            _log.info(
+                "listening",
+                host=options.host,
+                port=self.port,
+                tls=options.tls is not None,
+                key_required=self.gate.access.key_required,
+            )
             self.started.set()
             try:
                 with watched_loop(self.metrics.loop_lag.observe):
@@ -131,8 +149,17 @@ class Server:
                 await asyncio.wait(self._handlers)
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        method = connection.method if isinstance(connection, HttpConnection) else "GET"
-        return self.gate.answer(method, request)
+        assert isinstance(connection, HttpConnection)
+        if connection.problem is not None:
+            status, message = connection.problem
+            refusal = http.respond(status, f"{message}\n")
+            self.gate.count(refusal)
+            return refusal
+        return self.gate.answer(connection.method, request, connection.body, connection.address)
+
+    def _new_connection(self, *args: Any, **options: Any) -> HttpConnection:
+        turned_away = self.metrics.refused.labels("dropped").inc
+        return HttpConnection(*args, door=self.door, turned_away=turned_away, **options)
 
     def _select_subprotocol(
         self, connection: ServerConnection, offered: Sequence[Subprotocol]
@@ -165,7 +192,12 @@ class Server:
                 handle = endpoint.read_opening(first)
             else:
                 return
-            session = await self.sessions.resume(endpoint, handle) if handle else self.sessions.open(endpoint)
+            # Asked again: between the gate and a first message, a key may have been revoked.
+            grant = self.gate.grant_of(socket.request) if socket.request is not None else ANYONE
+            if handle:
+                session = await self.sessions.resume(endpoint, handle, grant)
+            else:
+                session = self.sessions.open(endpoint, grant)
         except HearsightError as error:
             if endpoint.read_opening is None:
                 # Browsers hide the status of a failed handshake from the page, so the reason comes this way.
@@ -220,6 +252,25 @@ def _close_code(error: HearsightError, *, opened: bool) -> int:
     if isinstance(error, InvalidEvent) and not opened:
         return INVALID_DATA
     return INTERNAL_ERROR if error.kind == "server_error" else POLICY
+
+
+def max_connections(options: ServerOptions) -> int:
+    """How many connections there may be at one time."""
+    if options.max_connections is not None:
+        return options.max_connections
+    return max(256, 4 * options.max_sessions)
+
+
+def _quiet_log() -> logging.Logger:
+    """What `websockets` writes to: warnings and errors, but not that a client has left in mid-sentence.
+
+    Every port scan does that. Below a warning it writes every header and every frame, whatever they hold.
+    """
+    logger = logging.getLogger("hearsight.websockets")
+    logger.setLevel(logging.WARNING)
+    if not logger.filters:
+        logger.addFilter(lambda record: record.msg != "opening handshake failed")
+    return logger
 
 
 async def serve(server: Server) -> None:

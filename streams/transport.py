@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hearsight.streams.errors import HearsightError
@@ -162,6 +163,8 @@ class Endpoint:
     """WebSocket subprotocols that are accepted when a client offers them."""
     key_in_query: bool = False
     """Accept the API key as ``?key=``, where existing clients insist on it."""
+    configuring: Callable[[Mapping[str, Any]], str] | None = None
+    """The client's message that configures a session as its client secret says; None where none can."""
     read_opening: Callable[[str | bytes], Handle | None] | None = None
     """Where the client speaks first: checks its first message, and returns the handle in it of the session
     that it wants to go on with. Raises a ``HearsightError`` for a message with which no session can begin."""
@@ -175,10 +178,24 @@ class ServerOptions:
     port: int = 8765
     """0 takes any free one."""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Any of them opens a session; without any, every client may."""
+    """Any of them opens a session; without any, and without some in `keys_file`, every client may."""
+    keys_file: Path | None = None
+    """Where keys are that can be revoked while the server runs; see `hearsight.streams.key_file`."""
+    keyless: bool = False
+    """Every client may open a session, whether there are keys or not."""
+    client_secret_key: str | None = field(default=None, repr=False)
+    """Signs client secrets; servers that are to accept each other's share it. None: one of its own."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of pages from elsewhere that may connect; ``*`` allows all."""
     max_sessions: int = 64
+    max_session_s: float = 86_400.0
+    """For which a session may last, in seconds; 0: for ever."""
+    max_connections: int | None = None
+    """At one time, those without a session included; None: four times ``max_sessions``, and at least 256."""
+    max_connections_per_address: int = 128
+    """Likewise from one address; this machine's own are not counted, for they may be a proxy's."""
+    handshake_timeout_s: float = 10.0
+    """Within which a client has to say all of its request."""
     max_message_bytes: int = 16 * MIB
     outbound_buffer_bytes: int = 16 * MIB
     """What may wait for a client that reads too slowly."""

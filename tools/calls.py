@@ -74,6 +74,9 @@ class ToolOutcome:
 MAX_CONTENT_BYTES = 8 * 1024
 """Most bytes of UTF-8 that one result may put into the context: some 2,000 tokens."""
 
+MAX_SPOKEN_BYTES = 2 * 1024
+"""Most bytes of a result that is spoken as it is: some two minutes."""
+
 
 def bounded(content: str, limit_bytes: int = MAX_CONTENT_BYTES) -> str:
     """The content, cut at a character boundary where it is too long, and saying so."""

@@ -83,6 +83,7 @@ class McpServer:
     def _tool(self, tool: BaseTool) -> BaseTool:
         assert isinstance(tool, StructuredTool)
         hints = tool.metadata or {}
+        careful = self._settings.confirm == "changes"
         return _McpTool(
             name=tool.name,
             description=tool.description,
@@ -93,7 +94,7 @@ class McpServer:
             extras={
                 "side_effects": not hints.get("readOnlyHint"),
                 "idempotent": bool(hints.get("idempotentHint")),
-                "confirm": bool(hints.get("destructiveHint")),
+                "confirm": bool(hints.get("destructiveHint")) or (careful and not hints.get("readOnlyHint")),
                 "timeout_s": self._settings.timeout_s,
             },
         )

@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hearsight.tools.arguments import ArgumentsSchema, identifier
-from hearsight.tools.calls import ToolCall, ToolOutcome, ToolSpec, bounded
+from hearsight.tools.calls import MAX_SPOKEN_BYTES, ToolCall, ToolOutcome, ToolSpec, bounded
 from hearsight.tools.client import client_specs
 from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
@@ -222,7 +222,8 @@ async def _invoke(entry: _Entry, tool: BaseTool, call: ToolCall, context: ToolCo
     say: str | None = None
     if entry.spec.return_direct:
         # A foreign LangChain tool has no sentence to say; return_direct means that its content is one.
-        say = message.artifact if tool.response_format == "content_and_artifact" else content
+        own = message.artifact if tool.response_format == "content_and_artifact" else content
+        say = None if own is None else bounded(str(own), MAX_SPOKEN_BYTES)
     return ToolOutcome(call.id, call.name, content, say)
 
 

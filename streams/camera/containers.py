@@ -17,8 +17,11 @@ from hearsight.streams.errors import InvalidPicture
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_END: Final = b"\xff\xd9"
 _JPEG_SCAN: Final = 0xDA
+_JPEG_SCAN_MARKER: Final = bytes((0xFF, _JPEG_SCAN))
 _JPEG_ALONE: Final = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+_MAX_SCANS: Final = 100
+"""Of a JPEG. Each is a pass over all pixels, though it may take up a few bytes; encoders make some ten."""
 _PNG_ALPHA_COLOUR_TYPES: Final = frozenset((4, 6))
 _VP8X_ALPHA: Final = 0x10
 
@@ -92,6 +95,8 @@ def jpeg_layout(data: bytes) -> Layout:
     # has an end of its own, lies before the scan. Some cameras append padding: the end need not be last.
     if data.rfind(_JPEG_END, at) < 0:
         raise truncated("JPEG")
+    if data.count(_JPEG_SCAN_MARKER, at) > _MAX_SCANS:
+        raise InvalidPicture(f"The JPEG picture has more than {_MAX_SCANS} scans; save it anew.")
     return layout
 
 

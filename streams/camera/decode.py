@@ -44,6 +44,11 @@ class PictureHeader:
     has_alpha: bool
 
     @property
+    def pixels(self) -> int:
+        """How many there are."""
+        return self.width * self.height
+
+    @property
     def mime_type(self) -> str:
         """Such as ``image/jpeg``."""
         return f"image/{self.format.lower()}"
@@ -190,7 +195,7 @@ def parse_data_url(url: str) -> DataUrl:
 
 def _checked_header(data: bytes, max_pixels: int, mime_type: str | None) -> PictureHeader:
     header = read_header(data, mime_type)
-    if header.width * header.height > max_pixels:
+    if header.pixels > max_pixels:
         raise InvalidPicture(
             f"The picture has {header.width} × {header.height} pixels; "
             f"at most {max_pixels / 1_000_000:g} megapixels are accepted."

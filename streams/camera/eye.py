@@ -15,6 +15,7 @@ from hearsight.streams.camera.decode import (
     reduced,
 )
 from hearsight.streams.camera.frames import FrameStore
+from hearsight.streams.errors import LimitExceeded
 from hearsight.streams.events import CameraFrame, CameraPicture, FrameDropped, Picture
 from hearsight.streams.rate import TokenBucket
 
@@ -27,6 +28,8 @@ class CameraSettings:
     """Of one picture, before it is decoded."""
     max_frames_per_s: float = 30.0
     """Frames that are looked at; more are dropped."""
+    max_pixels_per_s: int = 64_000_000
+    """Of all pictures together, live at 1080p for instance; two seconds' worth may come at once."""
     change_threshold: float = 0.12
     duplicate_threshold: float = 0.015
     max_frames: int = 8
@@ -53,6 +56,8 @@ class Eye:
         self._rate = TokenBucket(settings.max_frames_per_s, settings.max_frames_per_s, clock)
         self._gate: TokenBucket | None = None
         self._max_px: int | None = None
+        burst = max(2 * settings.max_pixels_per_s, settings.max_pixels)
+        self._pixels = TokenBucket(settings.max_pixels_per_s, burst, clock)
 
     def relieve(self, frames_per_s: float | None, picture_px: int | None) -> None:
         """Look at fewer and smaller pictures for a while.
@@ -77,6 +82,9 @@ class Eye:
             limit = self._settings.max_frames_per_s
             return FrameDropped(f"more than {limit:g} camera frames a second")
         header = read_header(event.data, event.mime_type)
+        # One that is too large to be accepted costs nothing: it is refused before it is decoded.
+        if header.pixels <= self._settings.max_pixels and not self._pixels.take(header.pixels):
+            return FrameDropped(f"more than {self._megapixels_per_s:g} megapixels a second")
         thumbnail = await asyncio.to_thread(
             decode_thumbnail, event.data, max_pixels=self._settings.max_pixels, mime_type=event.mime_type
         )
@@ -100,14 +108,21 @@ class Eye:
 
         Raises:
             InvalidPicture: It cannot be decoded, or is too large.
+            LimitExceeded: It is one too many.
         """
+        header = read_header(picture.data, picture.mime_type or None)
+        if header.pixels <= self._settings.max_pixels and not self._pixels.take(header.pixels):
+            raise LimitExceeded(
+                f"More than {self._megapixels_per_s:g} megapixels a second came in pictures; send fewer at "
+                "once, or smaller ones.",
+                code="rate_limit_exceeded",
+            )
         decoded = await asyncio.to_thread(
             decode_picture,
             picture.data,
             max_pixels=self._settings.max_pixels,
             mime_type=picture.mime_type or None,
         )
-        header = read_header(picture.data)
         self.newest = replace(
             picture,
             mime_type=header.mime_type,
@@ -135,3 +150,7 @@ class Eye:
             key=content_key(smaller.data),
             detail="low",
         )
+
+    @property
+    def _megapixels_per_s(self) -> float:
+        return self._settings.max_pixels_per_s / 1_000_000

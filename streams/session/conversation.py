@@ -82,6 +82,7 @@ class Conversation:
             HearsightError: The id is taken, the place unknown, or the output answers no open call.
         """
         self._items.check_insert(event.item, event.previous_item_id)
+        self._items.check_size(event.item)
         if event.item.kind == "function_call_output":
             self._check_output(event.item)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from hearsight.streams.errors import InvalidEvent, LimitExceeded, NotFound
-from hearsight.streams.events import Item
+from hearsight.streams.events import AudioContent, ImageContent, Item
 
 ROOT = "root"
 """The ``previous_item_id`` that means "before everything"."""
 MAX_ITEMS = 10_000
+MAX_BYTES = 256 * 1024 * 1024
+"""Of all items of a conversation; a client may put in none beyond it, while what is said goes on."""
 
 
 class Items:
     """Insertion, removal and look-up by id, in order."""
 
-    def __init__(self, limit: int = MAX_ITEMS) -> None:
+    def __init__(self, limit: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
         self._order: list[str] = []
         self._by_id: dict[str, Item] = {}
         self._limit = limit
+        self._max_bytes = max_bytes
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._order)
@@ -55,6 +59,19 @@ class Items:
                 f"The conversation already has {self._limit:,} items; delete some or start a new session."
             )
 
+    def check_size(self, item: Item) -> None:
+        """Refuse an item of a client for which there is no room.
+
+        Raises:
+            LimitExceeded: The conversation is as large as it may be.
+        """
+        if self._bytes + size_of(item) > self._max_bytes:
+            mebibytes = self._max_bytes // 2**20
+            raise LimitExceeded(
+                f"The items of a conversation may have {mebibytes} MiB together; delete some or start a new "
+                "session."
+            )
+
     def insert(self, item: Item, after: str | None = None) -> str | None:
         """Add an item; returns the id of the one before it.
 
@@ -70,11 +87,13 @@ class Items:
             at = self._order.index(after) + 1
         self._order.insert(at, item.id)
         self._by_id[item.id] = item
+        self._bytes += size_of(item)
         return self._order[at - 1] if at else None
 
     def replace(self, item: Item) -> None:
         """Put a newer version of an item in its place."""
         if item.id in self._by_id:
+            self._bytes += size_of(item) - size_of(self._by_id[item.id])
             self._by_id[item.id] = item
 
     def remove(self, item_id: str) -> None:
@@ -83,7 +102,7 @@ class Items:
         Raises:
             NotFound: There is none of that id.
         """
-        self.get(item_id)
+        self._bytes -= size_of(self.get(item_id))
         self._order.remove(item_id)
         del self._by_id[item_id]
 
@@ -102,3 +121,16 @@ class Items:
         """Id of the item before this one."""
         at = self._order.index(item_id)
         return self._order[at - 1] if at else None
+
+
+def size_of(item: Item) -> int:
+    """About what an item holds, in bytes."""
+    size = len(item.output or "") + len(item.error or "") + len(item.call.arguments if item.call else "")
+    for part in item.content:
+        if isinstance(part, ImageContent):
+            size += len(part.picture.data)
+        elif isinstance(part, AudioContent):
+            size += (part.samples.nbytes if part.samples is not None else 0) + len(part.transcript or "")
+        else:
+            size += len(part.text)
+    return size

@@ -169,19 +169,7 @@ def test_default_paths_follow_the_users_folders(monkeypatch, tmp_path):
     settings = load_settings().settings
     assert settings.models.cache_dir == tmp_path / "cache" / "hearsight" / "models"
     assert settings.tools.memory_path.parent == tmp_path / "data" / "hearsight"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_this_machine_alone_needs_no_key(host):
-    assert load_settings(overrides={"server.host": host}).settings.server.host == host
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
-def test_other_machines_need_a_key(host):
-    with pytest.raises(ConfigError, match=r"server\.api_keys"):
-        load_settings(overrides={"server.host": host})
-    loaded = load_settings(overrides={"server.host": host, "server.api_keys": ["k"]})
-    assert loaded.settings.server.host == host
+    assert settings.server.keys_file == tmp_path / "data" / "hearsight" / "keys.json"
 
 
 def test_every_key_is_described_with_its_unit():

@@ -61,6 +61,7 @@ def scripted(tmp_path):
             "tools.memory_path": tmp_path / "memory.sqlite",
             "conversations.path": tmp_path / "conversations.sqlite",
             "server.port": 0,
+            "server.keys_file": tmp_path / "keys.json",
         }
         overrides |= {key.replace("__", "."): value for key, value in more.items()}
         return load_settings(overrides=overrides).settings

@@ -131,3 +131,25 @@ def test_what_was_configured_last_holds(capsys):
     structlog.get_logger("hearsight.test").info("heard")
     logging.getLogger("library").warning("once")
     assert [line["event"] for line in lines(capsys)] == ["heard", "once"]
+
+
+def test_of_a_session_only_the_beginning_of_its_id_is_written(capsys):
+    log, _ = configured(capsys, format="json")
+    whole = "sess_0123456789abcdef0123456789abcdef"
+    log.info("session opened", session_id=whole)
+    log.bind(session_id=whole).warning("slow reader", session_id=whole)
+    logged = lines(capsys)
+    assert [line["session_id"] for line in logged] == ["sess_01234567"] * 2
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_a_traceback_shows_no_values(capsys, format):
+    log, _ = configured(capsys, format=format)
+    words = " ".join(["hunter2", "is", "the", "key"])
+    try:
+        int(str(len(words)) + "x")
+    except ValueError:
+        log.exception("answer failed")
+        logging.getLogger("library").exception("failed")
+    _, err = capsys.readouterr()
+    assert "ValueError" in err and "hunter2" not in err

@@ -31,6 +31,7 @@ PLACES = {
     "audio.max_buffered_s": (30.2, {"runtime.limits.max_buffered_ms": 30_200}),
     "camera.max_pixels": (5000, {"runtime.camera.max_pixels": 5000}),
     "camera.max_frames_per_s": (5.0, {"runtime.camera.max_frames_per_s": 5.0}),
+    "camera.max_pixels_per_s": (9000, {"runtime.camera.max_pixels_per_s": 9000}),
     "camera.frames_per_utterance": (2, {"runtime.limits.frames_per_turn": 2}),
     "camera.change_threshold": (0.2, {"runtime.camera.change_threshold": 0.2}),
     "camera.duplicate_threshold": (0.01, {"runtime.camera.duplicate_threshold": 0.01}),
@@ -53,7 +54,14 @@ PLACES = {
     "server.port": (9000, {"server.port": 9000}),
     "server.api_keys": (["secret"], {"server.api_keys": ("secret",)}),
     "server.allowed_origins": (["https://a.example"], {"server.allowed_origins": ("https://a.example",)}),
+    "server.keys_file": ("/a/keys.json", {"server.keys_file": Path("/a/keys.json")}),
+    "server.keyless": (True, {"server.keyless": True}),
+    "server.client_secret_key": ("s" * 32, {"server.client_secret_key": "s" * 32}),
     "server.max_sessions": (3, {"server.max_sessions": 3}),
+    "server.max_session_s": (60.0, {"server.max_session_s": 60.0}),
+    "server.max_connections": (9, {"server.max_connections": 9}),
+    "server.max_connections_per_address": (4, {"server.max_connections_per_address": 4}),
+    "server.handshake_timeout_s": (2.0, {"server.handshake_timeout_s": 2.0}),
     "server.max_message_bytes": (4096, {"server.max_message_bytes": 4096}),
     "server.outbound_buffer_bytes": (99_999, {"server.outbound_buffer_bytes": 99_999}),
     "server.events_per_s": (50.0, {"server.events_per_s": 50.0}),
@@ -143,8 +151,8 @@ def test_the_defaults_of_the_settings_are_those_of_what_they_set():
     """One default in two places would drift apart."""
     options = composed(Settings())
     for field in fields(ServerOptions):
-        if field.name == "overload":
-            continue  # what is too much is said by the settings only; the server by itself knows no limit
+        if field.name in ("keys_file", "overload"):
+            continue  # whoever makes a server by hand says where its keys are, and what is too much
         assert options[f"server.{field.name}"] == getattr(ServerOptions(), field.name), field.name
     recording = RecordingOptions(Settings().recording.folder)
     for field in fields(RecordingOptions):

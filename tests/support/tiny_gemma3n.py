@@ -78,6 +78,7 @@ CHAT_TEMPLATE = """{{ bos_token }}
 """
 
 _MERGES = [("\n", "\n"), ("\n\n", "\n"), ("t", "h"), ("th", "e"), ("▁", "the"), ("u", "s"), ("e", "r")]
+_MERGES += [("\n\n", "\n\n")]  # vLLM looks for it
 
 
 def _vocabulary() -> dict[str, int]:
@@ -115,7 +116,7 @@ def tiny_tokenizer() -> GemmaTokenizer:
     )
 
 
-def _text_config() -> Gemma3nTextConfig:
+def _text_config(head_dim: int) -> Gemma3nTextConfig:
     return Gemma3nTextConfig(
         vocab_size=TOKENS,
         vocab_size_per_layer_input=TEXT_TOKENS,
@@ -126,7 +127,7 @@ def _text_config() -> Gemma3nTextConfig:
         num_kv_shared_layers=4,
         num_attention_heads=4,
         num_key_value_heads=1,
-        head_dim=16,
+        head_dim=head_dim,
         sliding_window=SLIDING_WINDOW,
         laurel_rank=8,
         hidden_size_per_layer_input=16,
@@ -148,9 +149,9 @@ def _vision_model_args() -> dict[str, Any]:
     }
 
 
-def tiny_config() -> Gemma3nConfig:
+def tiny_config(head_dim: int = 16) -> Gemma3nConfig:
     """The architecture, shrunk."""
-    text = _text_config()
+    text = _text_config(head_dim)
     audio = Gemma3nAudioConfig(
         vocab_offset=AUDIO_OFFSET,
         hidden_size=64,
@@ -191,10 +192,10 @@ def _randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
             parameter.data.copy_(noise * (parameter[0].numel() ** -0.5))
 
 
-def build_tiny_gemma3n(folder: Path, *, seed: int = 0) -> Path:
+def build_tiny_gemma3n(folder: Path, *, seed: int = 0, head_dim: int = 16) -> Path:
     """Save a checkpoint with its processor into a folder, and return the folder."""
     torch.manual_seed(seed)
-    config = tiny_config()
+    config = tiny_config(head_dim)
     model_args = copy.deepcopy(config.vision_config.model_args)
     model = Gemma3nForConditionalGeneration(config).eval()
     _randomise(model, torch.Generator().manual_seed(seed))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from hearsight.config.conversation import ToolSettings
 from hearsight.tools.builtin import BUILT_IN, built_in_registry
-from hearsight.tools.calls import MAX_CONTENT_BYTES, Reply, ToolCall, ToolOutcome, bounded
+from hearsight.tools.calls import MAX_CONTENT_BYTES, MAX_SPOKEN_BYTES, Reply, ToolCall, ToolOutcome, bounded
 from hearsight.tools.context import Context
 from hearsight.tools.errors import ToolError
 from hearsight.tools.registry import ToolRegistry
@@ -314,3 +314,18 @@ async def test_no_call_raises(session, name: str, arguments: dict[str, Any]) -> 
     assert outcome.content
     assert len(outcome.content.encode()) <= MAX_CONTENT_BYTES
     assert "error inside it" not in outcome.content
+
+
+@tool(return_direct=True, response_format="content_and_artifact")
+async def speech(length: int) -> tuple[str, str]:
+    """Make a speech."""
+    return "Done.", "word " * length
+
+
+async def test_what_is_spoken_as_it_is_has_a_bound(session: Any) -> None:
+    registry = ToolRegistry([speech])
+    short = await registry.run(ToolCall("c", "speech", {"length": 2}), session.context)
+    assert (short.content, short.say) == ("Done.", "word word ")
+    long = await registry.run(ToolCall("c", "speech", {"length": 1_000_000}), session.context)
+    assert long.say is not None and len(long.say.encode()) <= MAX_SPOKEN_BYTES
+    assert long.say.endswith("[Cut: 5000000 bytes, of which this is the beginning.]")

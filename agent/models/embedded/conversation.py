@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
 from hearsight.agent.ledger import PICTURE_TOKENS, audio_tokens
 from hearsight.agent.media import MediaStore
@@ -20,6 +20,7 @@ from hearsight.agent.models.embedded.prompt import (
     camera_line,
     context_pieces,
     head,
+    quoted,
     render,
     wrapper_pieces,
 )
@@ -73,7 +74,11 @@ class PromptCounter:
 
     def wrapper(self, message: BaseMessage) -> int:
         """Tokens of a message besides its contents."""
-        return self._writer.count_tokens(wrapper_pieces(message))
+        tokens = self._writer.count_tokens(wrapper_pieces(message))
+        if isinstance(message, ToolMessage):
+            result = message.text
+            tokens += self._writer.count_tokens(quoted(result)) - self._writer.count_tokens(result)
+        return tokens
 
     def text(self, text: str) -> int:
         """Tokens of a piece of text."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from hearsight.agent.messages import is_interrupted
+from hearsight.agent.messages import is_interrupted, seen
 from hearsight.agent.models.gemma3n.tool_format import call_text, describe_tools, result_text
 from hearsight.tools.calls import ToolSpec
 
@@ -295,4 +295,4 @@ def _text_of(block: dict[str, Any]) -> str:
         return str(block["text"]).strip()
     if block["type"] == "audio":
         return block.get("transcript") or "[speech, no longer kept]"
-    return f"[picture: {block.get('caption') or 'no longer kept'}]"
+    return seen("picture", block.get("caption") or "no longer kept")

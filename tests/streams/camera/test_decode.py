@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
+import gc
 import hashlib
+import threading
+import time
 import zlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from drawn_pictures import encoded, png_chunk, png_header, room, with_orientation
 from hypothesis import given, settings
@@ -332,3 +339,107 @@ def test_no_text_makes_the_url_reader_stumble(text: str) -> None:
 def test_keys_are_equal_where_contents_are(a: bytes, b: bytes) -> None:
     assert (content_key(a) == content_key(b)) == (a == b)
     assert content_key(a) == hashlib.blake2b(a, digest_size=16).hexdigest()
+
+
+# --- bombs -----------------------------------------------------------------------------------------------
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """What this process held at most while it did something, beyond what it held before."""
+    gc.collect()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    peak, done = before, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with contextlib.suppress(InvalidPicture):
+            work()
+    finally:
+        done.set()
+        watcher.join()
+    return peak - before
+
+
+def png_of(*chunks: tuple[bytes, bytes], width: int = 64, height: int = 64) -> bytes:
+    body = b"".join(png_chunk(kind, data) for kind, data in chunks)
+    return png_header(width, height) + body + png_chunk(b"IEND", b"")
+
+
+ROWS = zlib.compress((b"\0" + bytes(64 * 3)) * 64)
+
+
+@functools.cache
+def swelling() -> bytes:
+    """128 MiB of zeros, deflated."""
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(bytes(2**20)) for _ in range(128)]
+    return b"".join([*parts, packer.flush()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [(b"IDAT", b""), (b"iCCP", b"x\0\0"), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\x01\0\0\0")],
+    ids=["pixels", "colour profile", "text", "international text"],
+)
+def test_a_png_that_swells_when_it_is_unpacked_does_not_fill_the_memory(kind: bytes, start: bytes) -> None:
+    """128 MiB out of half a megabyte: only the rows that its header promises are ever held."""
+    rest = [] if kind == b"IDAT" else [(b"IDAT", ROWS)]
+    data = png_of((kind, start + swelling()), *rest)
+    assert len(data) < 2**20
+    assert peak_bytes(lambda: decode_picture(data, max_pixels=MANY)) < 2**26
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return kind + len(data).to_bytes(4, "little") + data + bytes(len(data) % 2)
+
+
+def webp(*chunks: bytes) -> bytes:
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def canvas(width: int, height: int, flags: int) -> bytes:
+    sizes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return chunk(b"VP8X", bytes((flags, 0, 0, 0)) + sizes)
+
+
+def test_a_webp_of_many_frames_costs_no_more_than_its_first() -> None:
+    still = encoded(np.zeros((1000, 1000, 3), np.uint8), ".webp")[12:]
+    frame = bytes(6) + (999).to_bytes(3, "little") * 2 + bytes(4) + still
+    data = webp(canvas(1000, 1000, 0x02), chunk(b"ANIM", bytes(6)), *[chunk(b"ANMF", frame)] * 2000)
+    began = time.perf_counter()
+    assert peak_bytes(lambda: decode_picture(data, max_pixels=MANY)) < 2**26
+    assert time.perf_counter() - began < 2
+
+
+def test_a_webp_whose_frame_is_larger_than_it_says_is_refused_or_small() -> None:
+    large = encoded(np.zeros((4000, 4000, 3), np.uint8), ".webp", *LOSSLESS_WEBP)[12:]
+    data = webp(canvas(10, 10, 0), large)
+    assert peak_bytes(lambda: decode_picture(data, max_pixels=1000)) < 2**25
+    with contextlib.suppress(InvalidPicture):
+        assert decode_picture(data, max_pixels=1000).bgr.size <= 3000
+
+
+def test_a_jpeg_of_65535_by_65535_pixels_is_never_decoded() -> None:
+    data = FILES["JPEG"]
+    at = data.index(b"\xff\xc0") + 5
+    giant = data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :]
+    with pytest.raises(InvalidPicture, match="65535 × 65535"):
+        decode_picture(giant, max_pixels=MANY)
+    with pytest.raises(InvalidPicture):
+        decode_thumbnail(giant, max_pixels=MANY)
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    """Each scan of a few bytes would be a pass over all pixels."""
+    scan = PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2]
+    with pytest.raises(InvalidPicture, match="more than 100 scans"):
+        decode_picture(PROGRESSIVE[:-2] + scan * 5000 + b"\xff\xd9", max_pixels=MANY)
+    assert PROGRESSIVE.count(b"\xff\xda") < 20, "what encoders write is far from that"

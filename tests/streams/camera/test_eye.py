@@ -6,7 +6,7 @@ from drawn_pictures import encoded, noisy, room, with_orientation
 
 from hearsight.streams.camera.decode import content_key, read_header
 from hearsight.streams.camera.eye import CameraSettings, Eye
-from hearsight.streams.errors import InvalidPicture
+from hearsight.streams.errors import InvalidPicture, LimitExceeded
 from hearsight.streams.events import CameraFrame, CameraPicture, FrameDropped, Picture
 
 
@@ -140,3 +140,24 @@ async def test_a_scene_change_is_one_whatever_the_size() -> None:
     eye.relieve(None, 200)
     assert (await seen(eye, encoded(room(0), ".jpg"))).change == "duplicate"
     assert (await seen(eye, encoded(room(1), ".jpg"))).change == "scene_change"
+
+
+async def test_pixels_are_decoded_at_a_rate_whatever_they_come_in() -> None:
+    clock = Clock()
+    eye = Eye(CameraSettings(max_pixels=400_000, max_pixels_per_s=307_200), clock)
+    data = encoded(room(), ".png")  # 307,200 pixels
+    item = Picture(data, "image/png", 640, 480, "key")
+    assert isinstance(await eye.look(CameraPicture(data)), CameraFrame)
+    await eye.check(item)
+    with pytest.raises(LimitExceeded, match=r"More than 0\.3072 megapixels a second") as refused:
+        await eye.check(item)
+    assert refused.value.code == "rate_limit_exceeded" and refused.value.close_code is None
+    dropped = await eye.look(CameraPicture(data))
+    assert isinstance(dropped, FrameDropped) and dropped.reason == "more than 0.3072 megapixels a second"
+    clock.now_s += 1
+    await eye.check(item)
+
+
+async def test_the_largest_picture_that_is_accepted_can_be_sent() -> None:
+    eye = Eye(CameraSettings(max_pixels=307_200, max_pixels_per_s=4096), Clock())
+    await eye.check(Picture(encoded(room(), ".png"), "image/png", 640, 480, "key"))

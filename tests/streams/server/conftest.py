@@ -34,6 +34,7 @@ from hearsight.streams.events import (
 )
 from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.observing import Observer, Observers
+from hearsight.streams.openai_realtime.client_secrets import CLIENT_SECRETS_PATH, SecretsDesk, configuring
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
 from hearsight.streams.overload import Relief
 from hearsight.streams.page import Page
@@ -121,9 +122,11 @@ class Service:
     def __init__(self, options: ServerOptions, page: Page | None = None) -> None:
         self.runtimes: dict[str, ObedientRuntime] = {}
         self.on_open: Callable[[str], None] = lambda session_id: None
-        openai = Endpoint("openai-realtime", self._codec, subprotocols=("realtime",))
+        openai = Endpoint("openai-realtime", self._codec, subprotocols=("realtime",), configuring=configuring)
         gemini = Endpoint("gemini-live", self._gemini_codec, key_in_query=True, read_opening=self._opening)
-        self.server = Server(options, {PATH: openai, GEMINI_PATH: gemini}, self._runtime, page=page)
+        posts = {CLIENT_SECRETS_PATH: SecretsDesk("hearsight", SessionConfig()).answer}
+        endpoints = {PATH: openai, GEMINI_PATH: gemini}
+        self.server = Server(options, endpoints, self._runtime, page=page, posts=posts)
         self.server.readiness.reason = None
         self.task: asyncio.Task[None] | None = None
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import websockets
 from websockets.datastructures import Headers
 
-from hearsight.streams.access import Access
+from hearsight.streams.access import KEY_SUBPROTOCOL, Access
+from hearsight.streams.client_secrets import ClientSecrets
+from hearsight.streams.errors import AccessDenied
+from hearsight.streams.key_file import KeyFile
+from hearsight.streams.keys import ANYONE, SETTINGS, KeyLimits, StoredKey, digest_of, new_key
 
 
 def headers(**fields):
@@ -30,20 +36,198 @@ def headers(**fields):
     ],
 )
 def test_keys(shown, admitted):
-    assert Access(("k1", "k2"), ()).admits_key(headers(**shown)) is admitted
-    assert Access((), ()).admits_key(headers(**shown)) is True
+    assert admits(Access(("k1", "k2"), ()), headers(**shown)) is admitted
+    assert admits(Access((), ()), headers(**shown))
+
+
+def admits(access, *shown):
+    try:
+        access.grant(*shown)
+    except AccessDenied:
+        return False
+    return True
 
 
 def test_a_key_in_the_query_counts_where_it_is_handed_over():
     access = Access(("k1",), ())
-    assert access.admits_key(Headers(), "k1")
-    assert not access.admits_key(Headers(), "other")
+    assert admits(access, Headers(), "k1")
+    assert not admits(access, Headers(), "other")
 
 
 @pytest.mark.parametrize("key", ["k\udce4", "schlüssel", "\U0001f511"])
 def test_a_key_that_is_no_ascii_is_compared_all_the_same(key):
-    assert not Access(("k1",), ()).admits_key(Headers(), key)
-    assert Access(("schlüssel",), ()).admits_key(Headers(), "schlüssel")
+    assert not admits(Access(("k1",), ()), Headers(), key)
+    assert admits(Access(("schlüssel",), ()), Headers(), "schlüssel")
+
+
+class Calendar:
+    """The time of the keys."""
+
+    now = datetime(2030, 1, 2, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Keys:
+    """A file of keys, and who checks them."""
+
+    def __init__(self, path, api_keys=(), **options):
+        self.calendar = Calendar()
+        self.file = KeyFile(path)
+        secrets = ClientSecrets(b"s" * 32, lambda: self.calendar.now.timestamp())
+        self.access = Access(
+            api_keys, (), key_file=self.file, client_secrets=secrets, now=self.calendar, **options
+        )
+
+    def make(self, name, **more) -> str:
+        key = new_key()
+        stored = StoredKey(name=name, sha256=digest_of(key).hex(), created_at=self.calendar.now, **more)
+        self.file.change(lambda ring: ring.with_key(stored))
+        return key
+
+    def revoke(self, name) -> None:
+        self.file.change(lambda ring: ring.revoking(name, self.calendar.now))
+
+    def grant(self, key):
+        return self.access.grant(headers(Authorization=f"Bearer {key}"))
+
+    def denied(self, key) -> str:
+        with pytest.raises(AccessDenied) as caught:
+            self.grant(key)
+        return caught.value.message
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return Keys(tmp_path / "keys.json")
+
+
+def test_a_key_has_a_name_and_limits(keys):
+    key, other = keys.make("tablet", max_sessions=2, max_session_s=60), keys.make("phone")
+    grant = keys.grant(key)
+    assert (grant.key, grant.limits, grant.by_secret) == ("tablet", KeyLimits(2, None, 60), False)
+    assert keys.grant(other).key == "phone"
+    assert "valid API key is needed" in keys.denied("hs_unknown")
+
+
+def test_the_first_key_closes_the_door_while_the_server_runs(keys):
+    assert not keys.access.key_required
+    assert keys.access.grant(Headers()) is ANYONE
+    keys.make("tablet")
+    assert keys.access.key_required
+    with pytest.raises(AccessDenied):
+        keys.access.grant(Headers())
+
+
+def test_keys_of_the_settings_go_on_beside_those_of_the_file(tmp_path):
+    keys = Keys(tmp_path / "keys.json", api_keys=["open sesame"])
+    key = keys.make("tablet")
+    assert keys.grant("open sesame").key == SETTINGS
+    assert keys.grant(key).key == "tablet"
+
+
+def test_a_revoked_key_opens_nothing_at_once_and_says_so(keys):
+    key, other = keys.make("tablet"), keys.make("phone")
+    grant = keys.grant(key)
+    assert keys.access.why_over(grant) is None
+    keys.revoke("tablet")
+    assert keys.denied(key) == keys.access.why_over(grant) == "This API key has been revoked."
+    assert keys.grant(other).key == "phone"
+    keys.revoke("phone")
+    assert keys.access.key_required, "the last key does not take the lock with it"
+
+
+def test_a_key_expires(keys):
+    key = keys.make("tablet", expires_at=keys.calendar.now + timedelta(hours=1))
+    grant = keys.grant(key)
+    keys.calendar.now += timedelta(hours=1)
+    assert (
+        keys.denied(key) == keys.access.why_over(grant) == "This API key expired on 2030-01-02 at 01:00 UTC."
+    )
+
+
+def test_a_key_that_was_made_anew_is_another(keys):
+    old = keys.grant(keys.make("tablet"))
+    keys.revoke("tablet")
+    new = keys.make("tablet")
+    assert keys.access.why_over(old) == "This API key does not exist any more."
+    assert keys.access.why_over(keys.grant(new)) is None
+
+
+def test_where_no_key_is_needed_a_revoked_one_is_refused_all_the_same(tmp_path):
+    keys = Keys(tmp_path / "keys.json", keyless=True)
+    key = keys.make("tablet")
+    assert not keys.access.key_required
+    assert keys.access.grant(Headers()) is ANYONE and keys.grant("unused") is ANYONE
+    assert keys.grant(key).key == "tablet"
+    keys.revoke("tablet")
+    assert "revoked" in keys.denied(key)
+
+
+class TestClientSecrets:
+    """Secrets stand for the key that made them."""
+
+    def test_one_opens_as_its_key_does(self, keys):
+        grant = keys.grant(keys.make("tablet", max_sessions=1))
+        secret, _ = keys.access.make_secret(grant, 600, {"instructions": "Be brief."})
+        shown = keys.grant(secret)
+        assert (shown.key, shown.limits, shown.by_secret) == ("tablet", grant.limits, True)
+        assert shown.session == {"instructions": "Be brief."}
+        assert keys.access.why_over(shown) is None
+
+    def test_it_is_shown_wherever_a_key_is(self, keys):
+        secret, _ = keys.access.make_secret(keys.grant(keys.make("tablet")), 600, None)
+        protocols = f"realtime, {KEY_SUBPROTOCOL}{secret}"
+        for shown in (
+            (headers(Sec_WebSocket_Protocol=protocols),),
+            (headers(x_goog_api_key=secret),),
+            (Headers(), secret),
+        ):
+            assert keys.access.grant(*shown).key == "tablet"
+
+    def test_it_expires_and_its_key_does_not(self, keys):
+        key = keys.make("tablet")
+        secret, _ = keys.access.make_secret(keys.grant(key), 600, None)
+        keys.calendar.now += timedelta(seconds=601)
+        assert "expired" in keys.denied(secret)
+        assert keys.grant(key).key == "tablet"
+
+    def test_a_session_that_it_has_opened_outlives_it(self, keys):
+        secret, _ = keys.access.make_secret(keys.grant(keys.make("tablet")), 10, None)
+        grant = keys.grant(secret)
+        keys.calendar.now += timedelta(hours=1)
+        assert keys.access.why_over(grant) is None
+
+    def test_it_ends_with_its_key(self, keys):
+        key = keys.make("tablet")
+        secret, _ = keys.access.make_secret(keys.grant(key), 600, None)
+        keys.revoke("tablet")
+        assert keys.denied(secret) == "This API key has been revoked."
+        keys.make("tablet")
+        assert "not valid" in keys.denied(secret)
+
+    def test_it_makes_no_other(self, keys):
+        secret, _ = keys.access.make_secret(keys.grant(keys.make("tablet")), 600, None)
+        with pytest.raises(AccessDenied, match="show the API key itself"):
+            keys.access.make_secret(keys.grant(secret), 600, None)
+
+    def test_keys_of_the_settings_make_them_too(self, tmp_path):
+        keys = Keys(tmp_path / "keys.json", api_keys=["one", "two"])
+        secret, _ = keys.access.make_secret(keys.grant("one"), 600, None)
+        assert keys.grant(secret).key == SETTINGS
+
+    def test_where_the_door_is_open_they_bring_their_session_and_are_judged_all_the_same(self, keys):
+        secret, _ = keys.access.make_secret(keys.access.grant(Headers()), 600, {"instructions": "Be brief."})
+        assert keys.grant(secret).session == {"instructions": "Be brief."}
+        assert "not valid" in keys.denied("ek_forged.forged")
+        keys.make("tablet")
+        assert "not valid" in keys.denied(secret), "what was made without a key opens no closed door"
+
+
+def test_a_request_does_not_search_for_a_key_that_fits():
+    shown = ", ".join(f"{KEY_SUBPROTOCOL}{n}" for n in range(50))
+    assert not admits(Access(("49",), ()), headers(Sec_WebSocket_Protocol=shown))
 
 
 @pytest.mark.parametrize(

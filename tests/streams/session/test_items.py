@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.streams.errors import InvalidEvent, LimitExceeded, NotFound
-from hearsight.streams.events import Item, TextContent
-from hearsight.streams.session.items import ROOT, Items
+from hearsight.streams.events import AudioContent, ImageContent, Item, Picture, TextContent, ToolCall
+from hearsight.streams.session.items import ROOT, Items, size_of
 
 
 def item(name):
@@ -74,3 +75,28 @@ def test_it_behaves_like_a_list(steps):
             model.remove(name)
         assert items.ids == tuple(model)
         assert len(items) == len(model)
+
+
+def test_a_client_fills_a_conversation_up_to_its_bytes():
+    items = Items(max_bytes=1000)
+    items.check_size(text("a", "x" * 1000))
+    items.insert(text("a", "x" * 600))
+    with pytest.raises(LimitExceeded, match="together"):
+        items.check_size(text("b", "x" * 401))
+    items.replace(text("a", "x" * 100))
+    items.check_size(text("b", "x" * 900))
+    items.remove("a")
+    items.check_size(text("b", "x" * 1000))
+
+
+def test_what_an_item_holds_is_its_media_and_its_words():
+    picture = Picture(b"12345", "image/png", 1, 1, "key")
+    audio = AudioContent("abc", samples=np.zeros(10, np.int16))
+    message = Item("m", "message", content=(ImageContent(picture), audio, TextContent("ab")))
+    assert size_of(message) == 5 + 20 + 3 + 2
+    result = Item("r", "server_call", call=ToolCall("c", "look", "{}"), output="four", error="err")
+    assert size_of(result) == 2 + 4 + 3
+
+
+def text(item_id, words):
+    return Item(item_id, "message", content=(TextContent(words),))
