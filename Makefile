@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch and torchvision go in first, as a pair that fits together.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: serve test check audit fuzz chaos vllm bench studio lint types format page docs clean help
+.PHONY: serve test check audit fuzz chaos soak overload vllm bench studio lint types format page docs clean help
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,12 +22,22 @@ check: lint types  ## Lint, types, and `make test` with coverage
 	$(BIN)/python -m coverage report --include='streams/*' --fail-under=90 --format=total
 	$(BIN)/python -m coverage report --include='agent/*' --fail-under=90 --format=total
 
-fuzz: $(VENV)/.dev  ## Hold the session to its promises in 100,000 random conversations and more
+fuzz: $(VENV)/.dev  ## 100,000 random conversations, and a million spoilt messages to each protocol
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest tests/streams/session/test_invariants.py $(ARGS)
+	$(BIN)/hearsight models pull silero-vad
+	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(BIN)/python -m pytest -s tests/fuzz $(ARGS)
 
 chaos: $(VENV)/.dev  ## Kill a service 200 times over 20 conversations, and count what is lost
 	$(BIN)/hearsight models pull
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_CLIENTS=$${CHAOS_CLIENTS:-20} $(BIN)/python -m pytest -s tests/chaos $(ARGS)
+
+soak: $(VENV)/.dev  ## 10,000 short sessions and 20 of two hours: what a service holds does not grow
+	$(BIN)/hearsight models pull silero-vad
+	SOAK_SESSIONS=$${SOAK_SESSIONS:-10000} SOAK_HOURS=$${SOAK_HOURS:-2} $(BIN)/python -m pytest -s tests/soak $(ARGS)
+
+overload: $(VENV)/.dev  ## Twice the load that can be sustained: what is given up, and how long users wait
+	$(BIN)/hearsight models pull silero-vad
+	$(BIN)/python bench/overload.py $(ARGS)
 
 audit: $(VENV)/.dev  ## Ask PyPI for known weaknesses in the packages (skipped where it cannot be asked)
 	$(BIN)/python .ci/audit.py

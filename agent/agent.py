@@ -31,11 +31,13 @@ class AgentSettings:
         instructions: System prompt of a session that brings none.
         context_limit: Tokens of prompt and answer together; the engine's own limit holds, too.
         reserve_tokens: Of these, kept free for the answer.
+        stall_s: In which an answer may get nowhere, tools aside, before it is given up; 0: for ever.
     """
 
     instructions: str = ""
     context_limit: int = CONTEXT_LIMIT
     reserve_tokens: int = 1024
+    stall_s: float = 0.0
     answer: AnswerLimits = field(default_factory=AnswerLimits)
     watch: WatchLimits = WatchLimits()
 

@@ -117,10 +117,18 @@ class Ledger:
         """Tokens that a prompt may have."""
         return self._limit - self._reserve
 
-    @property
-    def _summary_lines(self) -> int:
+    def room(self, head: Tokens, history: float = 1.0) -> int:
+        """Tokens that a prompt may have of which the conversation gets a share of what is left for it.
+
+        Args:
+            head: Tokens of what stands before the conversation.
+            history: That share.
+        """
+        return min(self.budget, head.total + int(max(0, self.budget - head.total) * history))
+
+    def _summary_lines(self, history: float) -> int:
         """A line of a summary takes some 16 tokens, so that it fills an eighth of a large context."""
-        return max(SUMMARY_LINES, self._limit // 128)
+        return max(4, int(max(SUMMARY_LINES, self._limit // 128) * history))
 
     def head(self, instructions: str, tools: Sequence[ToolSpec]) -> Tokens:
         """Tokens of what stands before the conversation."""
@@ -158,13 +166,14 @@ class Ledger:
                 high = middle - 1
         return text[:low]
 
-    def make_room(self, context: Context, head: Tokens, *, spare: int = 0) -> Tokens:
+    def make_room(self, context: Context, head: Tokens, *, spare: int = 0, history: float = 1.0) -> Tokens:
         """Reduce a conversation until it fits.
 
         Args:
             context: The conversation.
             head: Tokens of what stands before it.
             spare: It has to leave so many tokens free; fewer than `SLACK` of the limit.
+            history: Share of the room that there is for it.
 
         Returns:
             Tokens of head and conversation as they are now.
@@ -173,16 +182,17 @@ class Ledger:
             EngineError: What is pinned does not fit by itself.
         """
         used = head + self.count(context.for_model())
-        if used.total <= self.budget - spare:
+        room = self.room(head, history)
+        if used.total <= room - spare:
             return used
-        goal = self.budget - int(self._limit * SLACK)
+        goal = room - int(self._limit * SLACK * history)
         excess = used.total - goal
         for reduced in (without_duplicates, with_captions, with_transcripts):
             for shorter in reduced(context.messages):
                 excess -= self._rewrite(context, shorter)
                 if excess <= 0:
                     return head + self.count(context.for_model())
-        return self._drop_turns(context, head, goal)
+        return self._drop_turns(context, head, goal, self._summary_lines(history))
 
     def _rewrite(self, context: Context, shorter: BaseMessage) -> int:
         """Put the shorter version in place, if it is one; returns the tokens gained."""
@@ -193,12 +203,12 @@ class Ledger:
         context.rewrite(shorter)
         return gained
 
-    def _drop_turns(self, context: Context, head: Tokens, goal: int) -> Tokens:
+    def _drop_turns(self, context: Context, head: Tokens, goal: int, lines: int) -> Tokens:
         used = head + self.count(context.for_model())
         starts = turn_starts(context.messages)
         while used.total > goal and len(starts) > 1:
             end = self._turns_worth(context.messages, starts, used.total - goal)
-            context.condense(end, summarize(context.messages[:end], self._summary_lines))
+            context.condense(end, summarize(context.messages[:end], lines))
             used = head + self.count(context.for_model())
             starts = turn_starts(context.messages)
         if used.total > self.budget:

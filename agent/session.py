@@ -20,11 +20,13 @@ from hearsight.agent.ledger import Ledger
 from hearsight.agent.lookout import SessionLookout
 from hearsight.agent.messages import audio_file_id
 from hearsight.agent.models.base import GenerateRequest
+from hearsight.agent.models.memory import out_of_memory
 from hearsight.agent.pending import PendingCalls
 from hearsight.agent.tool_runs import ToolRuns
 from hearsight.agent.transcripts import Transcripts
 from hearsight.agent.turn import State, Turn
 from hearsight.agent.upkeep import Upkeep
+from hearsight.agent.watchdog import Watchdog
 from hearsight.streams.errors import EngineError, HearsightError
 from hearsight.streams.events import (
     AgentEvent,
@@ -99,7 +101,7 @@ class HearsightAgentSession:
         self._asides = itertools.count(1)
         self._host = host
         self._pending = PendingCalls()
-        upkeep = Upkeep(
+        self._upkeep = Upkeep(
             self._context,
             self._ledger,
             self._anticipated,
@@ -112,7 +114,7 @@ class HearsightAgentSession:
             self._transcripts,
             self._anticipated,
             reads=not agent.engine.capabilities.audio,
-            tidy=upkeep.tidy,
+            tidy=self._upkeep.tidy,
             session_id=session_id,
         )
         self._left: list[asyncio.Task[ToolOutcome]] = []
@@ -229,7 +231,10 @@ class HearsightAgentSession:
                 await asyncio.wait(self._left)
                 self._left.clear()
             with self._anticipation.suspended():
-                async with aclosing(self._events(turn)) as events:
+                async with (
+                    aclosing(self._events(turn)) as made,
+                    aclosing(turn.watchdog.watch(made)) as events,
+                ):
                     async for event in events:
                         yield event
                         # Only now has the session taken it: what it never got stands in no context.
@@ -240,9 +245,10 @@ class HearsightAgentSession:
         except ToolError as error:
             yield AnswerFailed(request.generation, "invalid_tools", error.message)
         # The boundary at which a bug ends the answer and not the session; the log has the traceback.
-        except Exception:
+        except Exception as error:
             _log.exception("answer failed", session_id=self._session_id, generation=request.generation)
-            yield AnswerFailed(request.generation, EngineError.code, BROKEN)
+            told = out_of_memory(error) or EngineError(BROKEN)
+            yield AnswerFailed(request.generation, told.code, told.message)
         finally:
             self._confirmed.pop(request.generation, None)
             if answer is not None:
@@ -268,6 +274,10 @@ class HearsightAgentSession:
         self._pending.discard(generation)
         for item_id in self._context.discard(generation):
             self._transcripts.revise(item_id)
+
+    def limit_history(self, share: float) -> None:
+        """Keep the conversation's past to a share of its room, from the next time that nobody waits."""
+        self._upkeep.history = share
 
     # --- lasting longer than the process ------------------------------------------------------------------
 
@@ -326,6 +336,7 @@ class HearsightAgentSession:
             transcribe=self._transcript,
             limits=self._agent.settings.answer,
             confirmed=confirmed,
+            watchdog=Watchdog(self._agent.settings.stall_s),
             pending=self._pending,
             finished=self._report,
         )

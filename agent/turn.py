@@ -16,6 +16,7 @@ from hearsight.agent.ledger import Ledger, Tokens
 from hearsight.agent.models.base import Capabilities, Conversation, GenerateRequest
 from hearsight.agent.pending import PendingCalls
 from hearsight.agent.tool_runs import ToolRuns
+from hearsight.agent.watchdog import Watchdog
 from hearsight.streams.events import ResponseRequest
 from hearsight.tools.calls import ToolCall, ToolOutcome, ToolSpec
 from hearsight.tools.registry import ToolRegistry
@@ -90,6 +91,8 @@ class Turn:
     limits: AnswerLimits = AnswerLimits()
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: Tokens = Tokens()
+    watchdog: Watchdog = field(default_factory=lambda: Watchdog(0.0))
+    """Ends the answer if it gets nowhere."""
 
     @property
     def tools(self) -> tuple[ToolSpec, ...]:

@@ -49,6 +49,8 @@ class Upkeep:
         self._request = request
         self._caption = caption
         self._transcribe = transcribe
+        self.history = 1.0
+        """Share of the room for the conversation's past that is used; less under overload."""
 
     async def tidy(self) -> None:
         """Make room if little is left. May be cancelled at any moment; the next time goes on from there.
@@ -58,13 +60,13 @@ class Upkeep:
         """
         request = self._request(self._context.for_model())
         head = self._ledger.head(request.instructions, request.tools)
-        spare = int(self._ledger.limit * AHEAD)
+        spare = int(self._ledger.limit * AHEAD * self.history)
         used = head + self._ledger.count(request.messages)
-        if used.total <= self._ledger.budget - spare:
+        if used.total <= self._ledger.room(head, self.history) - spare:
             return
         for block in list(_wordless(self._context.messages))[:WORDS_AT_ONCE]:
             await self._find_words(block)
-        self._ledger.make_room(self._context, head, spare=spare)
+        self._ledger.make_room(self._context, head, spare=spare, history=self.history)
 
     async def _find_words(self, block: Block) -> None:
         file_id = block["file_id"]

@@ -66,6 +66,8 @@ class QuietAgentSession:
 
     def discard(self, generation: int) -> None: ...
 
+    def limit_history(self, share: float) -> None: ...
+
     def state(self) -> dict[str, Any]:
         return {}
 

@@ -25,6 +25,14 @@ class EngineSettings(Section):
         None, description="File with the answers of the `scripted` engine; needed by that engine only."
     )
 
+    stall_s: float = Field(
+        120,
+        ge=0,
+        le=3600,
+        description="Seconds in which an answer that is waited for gets nowhere, tools aside, after which it "
+        "is given up with an error; 0: never.",
+    )
+
     @model_validator(mode="after")
     def _script_for_scripted(self) -> EngineSettings:
         if self.name == "scripted" and self.script is None:

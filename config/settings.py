@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hearsight.config import conversation, engines, keeping, layers, local_devices, mcp, problems, service
 from hearsight.config.errors import ConfigError
+from hearsight.config.overload import OverloadSettings
 from hearsight.config.recording import RecordingSettings
 from hearsight.config.traces import TraceSettings
 
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
 
     engine: engines.EngineSettings = Field(default_factory=engines.EngineSettings)
     server: service.ServerSettings = Field(default_factory=service.ServerSettings)
+    overload: OverloadSettings = Field(default_factory=OverloadSettings)
     audio: service.AudioSettings = Field(default_factory=service.AudioSettings)
     camera: service.CameraSettings = Field(default_factory=service.CameraSettings)
     turn: conversation.TurnSettings = Field(default_factory=conversation.TurnSettings)

@@ -33,7 +33,8 @@ def configure_logging(settings: LogSettings) -> None:
     if settings.format == "json":
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        # Tracebacks without the values of variables, among which are keys, and what was said.
+        # Tracebacks without the values of variables, among which are keys, and what was said; to lay those
+        # out would also take the event loop a second, in which everything is late that is logged next.
         plain = structlog.dev.plain_traceback
         rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(

@@ -10,11 +10,16 @@ from hearsight.config.conversation import WakeSettings
 from hearsight.config.settings import Settings
 from hearsight.streams.camera.eye import CameraSettings
 from hearsight.streams.events import SessionConfig, TurnDetection
+from hearsight.streams.load_watch import machine_bytes
+from hearsight.streams.overload import OverloadOptions
 from hearsight.streams.recording.recordings import RecordingOptions
 from hearsight.streams.runtime import RuntimeOptions
 from hearsight.streams.session.settings import SessionLimits, WakeRules
-from hearsight.streams.transport import ServerOptions
+from hearsight.streams.transport import MIB, ServerOptions
 from hearsight.tools.watch_book import WatchLimits
+
+SHARE_OF_MEMORY = 0.9
+"""Of the machine, that the process may take unless the settings say otherwise."""
 
 
 def agent_settings(settings: Settings) -> AgentSettings:
@@ -24,6 +29,7 @@ def agent_settings(settings: Settings) -> AgentSettings:
         instructions=assistant.instructions,
         context_limit=context.max_tokens,
         reserve_tokens=context.reserve_tokens,
+        stall_s=settings.engine.stall_s,
         answer=AnswerLimits(
             assistant.max_tool_rounds, assistant.max_output_tokens, settings.tools.filler_after_s
         ),
@@ -123,4 +129,21 @@ def server_options(settings: Settings) -> ServerOptions:
         drain_timeout_s=server.drain_timeout_s,
         session_ttl_s=server.session_ttl_s,
         replay_events=server.replay_events,
+        overload=overload_options(settings),
+    )
+
+
+def overload_options(settings: Settings) -> OverloadOptions:
+    """What is too much to do in time, and what is given up then."""
+    overload = settings.overload
+    bearable = overload.memory_mib
+    return OverloadOptions(
+        turn_latency_s=overload.turn_latency_s,
+        lag_s=overload.lag_ms / 1000,
+        memory_bytes=int(machine_bytes() * SHARE_OF_MEMORY) if bearable is None else bearable * MIB,
+        rise_s=overload.rise_s,
+        calm_s=overload.calm_s,
+        frames_per_s=overload.frames_per_s,
+        picture_px=overload.picture_px,
+        history=overload.history,
     )

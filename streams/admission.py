@@ -17,6 +17,7 @@ from hearsight.streams.errors import AccessDenied, HearsightError
 from hearsight.streams.http import Readiness
 from hearsight.streams.key_file import KeyFile
 from hearsight.streams.keys import Grant
+from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.page import Page
 from hearsight.streams.quotas import RATE_CODE, NoRoom
@@ -40,6 +41,7 @@ class Gate:
         count_sessions: How many there are.
         metrics: Shown at ``/metrics``; where refusals are counted.
         page: The browser page.
+        load: Whether there is more to do than can be done in time.
         posts: What may be posted, by path.
         room_for: Why another session of a client may not begin; None when it may.
     """
@@ -53,6 +55,7 @@ class Gate:
         metrics: Metrics,
         page: Page,
         *,
+        load: LoadWatch | None = None,
         posts: Mapping[str, Post] | None = None,
         room_for: Callable[[Grant], NoRoom | None] = lambda grant: None,
     ) -> None:
@@ -73,6 +76,7 @@ class Gate:
             keyless=options.keyless,
         )
         """Who may connect."""
+        self._load = load
         self._pages: dict[str, Callable[[], Response]] = {
             "/healthz": http.health,
             "/readyz": self._ready,
@@ -167,7 +171,10 @@ class Gate:
         # Who comes back to a session needs none; whether it is there is found out once the socket is open.
         no_room = self._room_for(grant) if "session_id" not in query_of(request) else None
         if no_room is None:
-            return None
+            # Where the client speaks first, only its first message tells whether it comes back.
+            endpoint = self.endpoint_of(request)
+            waits = endpoint is not None and endpoint.read_opening is not None
+            return None if waits or "session_id" in query_of(request) else self._overloaded()
         by_client = no_room.code == RATE_CODE
         status = HTTPStatus.TOO_MANY_REQUESTS if by_client else HTTPStatus.SERVICE_UNAVAILABLE
         if by_client:
@@ -179,12 +186,23 @@ class Gate:
             return http.refuse(HTTPStatus.UNAUTHORIZED, error.message, error.code, WWW_Authenticate=CHALLENGE)
         return http.respond(HTTPStatus.UNAUTHORIZED, f"{error.message}\n", WWW_Authenticate=CHALLENGE)
 
+    def _overloaded(self) -> Response | None:
+        """A refusal while there is more to do than can be done in time."""
+        refusal = self._load.refusal() if self._load is not None else None
+        if refusal is None or self._load is None:
+            return None
+        self._load.refused()
+        message, wait_s = refusal
+        return http.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{message}\n", Retry_After=str(wait_s))
+
     def _ready(self) -> Response:
+        refusal = self._load.refusal() if self._load is not None else None
         return http.readiness(
             self._readiness,
             self._count_sessions(),
             self._options.max_sessions,
             key_required=self.access.key_required,
+            overload=refusal[0] if refusal is not None else None,
         )
 
     def _metrics(self) -> Response:

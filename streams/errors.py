@@ -19,6 +19,16 @@ Each carries the wire code that a client is shown; messages name no path, secret
 
 from __future__ import annotations
 
+from typing import Final
+
+MAX_MESSAGE_CHARS: Final = 1_000
+MAX_PARAM_CHARS: Final = 200
+"""Messages quote what a client sent, which may have any length; what it is told of it has not."""
+
+
+def _shortened(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[: chars - 1]}…"
+
 
 class HearsightError(Exception):
     """Base of all errors that are shown to a client.
@@ -34,9 +44,9 @@ class HearsightError(Exception):
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _shortened(message, MAX_MESSAGE_CHARS)
         self.code = code or type(self).code
-        self.param = param
+        self.param = None if param is None else _shortened(param, MAX_PARAM_CHARS)
 
 
 class InvalidEvent(HearsightError):

@@ -800,9 +800,25 @@ class WakeChanged:
     """Woken by the phrase or by what the client sent; asleep for nobody said anything, or was told to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """There is more to do than can be done in time: the session does without something; or no more."""
+
+    level: str
+    """``normal``, ``fewer_frames``, ``smaller_pictures``, ``shorter_history`` or ``refusing``: each with what
+    those before it give up; the last one refuses new sessions, and means nothing more to this one."""
+    frames_per_s: float | None = None
+    """Camera frames that are looked at; others are passed over. None: as usual."""
+    picture_px: int | None = None
+    """The longer side to which pictures are reduced; None: none is."""
+    history: float = 1.0
+    """Share of the room for the conversation's past that is used."""
+
+
 Output: TypeAlias = (
     SessionConfigured
     | WakeChanged
+    | Degraded
     | Speculated
     | SpeechDismissed
     | SpeechStarted

@@ -167,7 +167,14 @@ def health() -> Response:
     return respond(http.HTTPStatus.OK, json.dumps({"status": "ok"}), JSON)
 
 
-def readiness(state: Readiness, sessions: int, max_sessions: int, *, key_required: bool = False) -> Response:
+def readiness(
+    state: Readiness,
+    sessions: int,
+    max_sessions: int,
+    *,
+    key_required: bool = False,
+    overload: str | None = None,
+) -> Response:
     """Whether a new session would be taken, and if not, why; and whether it takes an API key."""
     body = {
         "ready": state.ready,
@@ -180,6 +187,8 @@ def readiness(state: Readiness, sessions: int, max_sessions: int, *, key_require
     }
     if state.ready and sessions >= max_sessions:
         body |= {"ready": False, "state": "full", "reason": f"All {max_sessions} sessions are in use."}
+    elif state.ready and overload is not None:
+        body |= {"ready": False, "state": "overloaded", "reason": overload}
     status = http.HTTPStatus.OK if body["ready"] else http.HTTPStatus.SERVICE_UNAVAILABLE
     return respond(status, json.dumps(body), JSON)
 

@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 import structlog
 
 from hearsight.streams.errors import HearsightError, NotKept, Superseded
-from hearsight.streams.events import ClientEvent, Output, ResponseEnded, ResponseStarted
+from hearsight.streams.events import ClientEvent, Degraded, Output, ResponseEnded, ResponseStarted
 from hearsight.streams.keeping import CHANGING, LASTING
 from hearsight.streams.keys import ANYONE, Grant
 from hearsight.streams.metrics import Metrics
+from hearsight.streams.overload import Relief
 from hearsight.streams.replay import EventLog
 from hearsight.streams.transport import Codec, Runtime, ServerOptions
 from hearsight.streams.turn_clock import TurnClock
@@ -93,6 +94,8 @@ class LiveSession:
         self.ended: Final = asyncio.Event()
         self.idle: Final = asyncio.Event()
         """Set while no answer is being given."""
+        self.watch: Callable[[Output], None] = lambda output: None
+        """Is shown everything that the session puts out."""
         self._runtime = runtime
         self._max_unsent_bytes = options.outbound_buffer_bytes
         self._metrics = metrics
@@ -217,6 +220,11 @@ class LiveSession:
         self.report(HearsightError("The server has failed; this session cannot go on. Connect again."))
         self.end(INTERNAL_ERROR, "The server has failed.")
 
+    def relieve(self, relief: Relief, notice: Degraded) -> None:
+        """Do without something from now on, and tell the client."""
+        self._runtime.relieve(relief)
+        self._put(notice)
+
     async def run(self) -> None:
         """Run the runtime until the session has ended; no fault in it goes further than this."""
         try:
@@ -244,6 +252,7 @@ class LiveSession:
             if isinstance(output, ResponseStarted):
                 self._active.add(output.response_id)
                 self.idle.clear()
+            self.watch(output)
             self._put(output)
             if isinstance(output, ResponseEnded):
                 self._active.discard(output.response_id)

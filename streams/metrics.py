@@ -71,6 +71,20 @@ class Metrics:
             ["reason"],
             registry=r,
         )
+        self.overload_rung = Gauge(
+            "hearsight_overload_rung",
+            "Given up for overload: 0 nothing, 1 frames, 2 size of pictures, 3 history, 4 new sessions.",
+            registry=r,
+        )
+        self.overload_changes = Counter(
+            "hearsight_overload_changes",
+            "Changes of that rung, by the new one and the direction.",
+            ["rung", "direction"],
+            registry=r,
+        )
+        self.overload_refused = Counter(
+            "hearsight_overload_refused", "New sessions refused because of overload.", registry=r
+        )
         self.turn_latency = Histogram(
             "hearsight_turn_latency_seconds",
             "From the end of the user's turn to the first words or sound of the answer.",

@@ -206,6 +206,10 @@ class AgentSession(Protocol):
         """Undo a stopped speculative response as if it had never run."""
         ...
 
+    def limit_history(self, share: float) -> None:
+        """Keep the conversation's past to a share of the room that there is for it; 1 is all of it."""
+        ...
+
     def state(self) -> Mapping[str, Any]:
         """What to open the agent of the same conversation with, in another process."""
         ...

@@ -22,6 +22,7 @@ from hearsight.streams.errors import (
 from hearsight.streams.events import ClientEvent
 from hearsight.streams.keys import ANYONE, Grant
 from hearsight.streams.live import GOING_AWAY, NORMAL, POLICY, TRY_AGAIN_LATER, LiveSession
+from hearsight.streams.load_watch import LoadWatch
 from hearsight.streams.metrics import Metrics
 from hearsight.streams.ports import MOVED, NOT_READABLE, Keeper, Record
 from hearsight.streams.quotas import BUSY_CODE, NoRoom, Quotas
@@ -60,6 +61,7 @@ class Sessions:
         """Tells why a client that was let in may stay no longer; None while it may."""
         self.keeper: Keeper | None = None
         """Where conversations are kept that have no session at the moment; None where none are."""
+        self.load: Final = LoadWatch(options.overload, metrics, clock)
         self._reviving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By session id; a store that is slow holds up nobody but whoever waits for that conversation."""
         self._new_runtime = new_runtime
@@ -97,6 +99,9 @@ class Sessions:
         Raises:
             HearsightError: There are as many as there may be, or it could not be made.
         """
+        if (refusal := self.load.refusal()) is not None:
+            self.load.refused()
+            raise LimitExceeded(refusal[0], code="server_busy", close_code=TRY_AGAIN_LATER)
         session_id = random_session_id()
         session = self._begin(session_id, endpoint, grant)
         self._metrics.sessions_opened.labels(endpoint.protocol).inc()
@@ -150,6 +155,7 @@ class Sessions:
         self._live[session_id] = session
         self._tasks[session_id] = asyncio.create_task(self._host(session))
         self._metrics.sessions.inc()
+        self.load.attend(session_id, session)
         self._quotas.count(grant)
         self._patrol_later()
         return session
@@ -254,6 +260,7 @@ class Sessions:
         """End every session, and wait until nothing of them is left; one that hangs is cancelled."""
         for session in self:
             session.end(GOING_AWAY, DRAINING)
+        await self.load.aclose()
         tasks = list(self._tasks.values())
         if not tasks:
             return
@@ -298,6 +305,7 @@ class Sessions:
         finally:
             del self._live[session.id], self._tasks[session.id]
             self._cancel_expiry(session.id)
+            self.load.leave(session.id)
             self._metrics.sessions.dec()
             code, reason = session.verdict or (NORMAL, "")
             _log.info(

@@ -72,6 +72,7 @@ from hearsight.streams.keeping import CHANGING, Keeping
 from hearsight.streams.kept_media import KeptMedia, Kind, pictures_in, speech_in
 from hearsight.streams.observing import NewObserver, Observer, Observers, Scope, stage, within
 from hearsight.streams.outgoing import Outgoing
+from hearsight.streams.overload import Relief
 from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
 from hearsight.streams.session.session import Session
 from hearsight.streams.session.settings import SessionLimits
@@ -204,7 +205,8 @@ class SessionRuntime:
             case AudioChunk():
                 await self._hear(event.data)
             case CameraPicture():
-                self._feed(await self._eye.look(event))
+                if (seen := await self._eye.look(event)) is not None:
+                    self._feed(seen)
             case ConfigureSession():
                 for frame in self._front_end.reconfigure(event.config.input_format):
                     self._feed(frame)
@@ -215,6 +217,11 @@ class SessionRuntime:
                 self._feed(replace(event, input=tuple([await self._checked(item) for item in event.input])))
             case _:
                 self._feed(event)
+
+    def relieve(self, relief: Relief) -> None:
+        """Do without something from now on, for there is more to do than can be done in time."""
+        self._eye.relieve(relief.frames_per_s, relief.picture_px)
+        self._agent.limit_history(relief.history)
 
     def perceive(self, event: Input) -> None:
         """Take an event as `receive` makes it of what a client sends; for whoever has perceived already."""

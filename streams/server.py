@@ -78,6 +78,7 @@ class Server:
             self.sessions.__len__,
             self.metrics,
             shown,
+            load=self.sessions.load,
             posts=posts,
             room_for=self.sessions.no_room,
         )

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import ClientEvent, Output, SessionConfig
 from hearsight.streams.observing import Observer
+from hearsight.streams.overload import OverloadOptions, Relief
 from hearsight.streams.ports import Record
 
 MIB: Final = 1024 * 1024
@@ -130,6 +131,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def relieve(self, relief: Relief) -> None:
+        """Do without something from now on, for there is more to do than can be done in time."""
+        ...
+
     async def run(self) -> None:
         """Own the workers; returns after ``close``."""
         ...
@@ -216,5 +221,7 @@ class ServerOptions:
     close_timeout_s: float = 5.0
     """For which a client may take to say goodbye."""
     retry_after_s: int = 5
-    """What a refused client is told to wait."""
+    """What a refused client is told to wait, where it is not for overload."""
+    overload: OverloadOptions = OverloadOptions()
+    """What is too much to do in time, and what is given up then."""
     tls: ssl.SSLContext | None = None

@@ -198,10 +198,13 @@ class Timers:
         ]
 
     def restore(self, state: Iterable[dict[str, Any]], now: datetime) -> None:
-        """Go on with the timers of another process; one that has come due since speaks up at once."""
+        """Go on with the timers of another process; one that has come due since speaks up at once.
+
+        Where the time of day was set back meanwhile, a timer begins anew at most.
+        """
         for timer in state:
             left_s = (datetime.fromisoformat(timer["due_at"]) - now).total_seconds()
-            due_s = self._clock.time() + max(0.0, left_s)
+            due_s = self._clock.time() + min(max(0.0, left_s), timer["duration_s"])
             self._book.add(timer["label"], timer["duration_s"], due_s, timer["key"])
         self._schedule()
 

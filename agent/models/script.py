@@ -12,6 +12,9 @@ Every round of generation takes the next step of the script::
     [[steps]]
     error = "The model failed."
 
+    [[steps]]
+    hang = "Let me see"
+
 What is heard and seen is taken from the script as well: ``transcripts`` and ``captions`` are lists used in
 order, and a picture or utterance beyond their end reads as empty.
 
@@ -37,7 +40,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -47,7 +50,7 @@ from hearsight.config.errors import ConfigError
 
 
 class Step(BaseModel):
-    """What one round of generation gives: exactly one of ``say``, ``call``, ``chunks`` and ``error``."""
+    """What one round of generation gives: exactly one of the fields, ``arguments`` aside."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,12 +63,17 @@ class Step(BaseModel):
     """Text, split as it stands."""
     error: str | None = None
     """The engine fails with these words."""
+    hang: str | None = None
+    """The engine says this, which may be nothing, and then no more, ever."""
+    crash: Literal["MemoryError", "RuntimeError"] | None = None
+    """The engine breaks off with this error, as no engine should."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
-        given = [name for name in ("say", "call", "chunks", "error") if getattr(self, name) is not None]
+        kinds = ("say", "call", "chunks", "error", "hang", "crash")
+        given = [name for name in kinds if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("a step has exactly one of say, call, chunks and error")
+            raise ValueError("a step has exactly one of say, call, chunks, error, hang and crash")
         return self
 
 

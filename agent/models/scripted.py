@@ -154,7 +154,8 @@ class ScriptedConversation:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta]:
         """Follow the next step, one token per turn of the event loop."""
         self.requests.append(request)
-        tokens = self.engine.next_tokens(request.messages)
+        step = self.engine.next_step(request.messages)
+        tokens = self.engine.tokens_of(step)
         self.active += 1
         try:
             for number, token in enumerate(tokens):
@@ -163,6 +164,8 @@ class ScriptedConversation:
                     yield GenerationEnd("length", output_tokens=number)
                     return
                 yield token
+            if step.hang is not None:
+                await asyncio.Event().wait()
             yield GenerationEnd("stop", output_tokens=len(tokens))
         finally:
             self.active -= 1
@@ -251,21 +254,34 @@ class ScriptedEngine:
         if self._steps:
             raise AssertionError(f"{len(self._steps)} steps of the script were not used: {list(self._steps)}")
 
-    def next_tokens(self, messages: Sequence[BaseMessage] = ()) -> list[str]:
-        """Tokens of the reply to these messages, or else of the next step.
+    def next_step(self, messages: Sequence[BaseMessage] = ()) -> Step:
+        """The reply to these messages, or else the next step.
 
         Raises:
-            EngineError: The step is an error, or there is none.
+            EngineError: There is none.
         """
         step: Step | None = next((reply for reply in self._replies if reply.fits(messages)), None)
         if step is None and not self._steps:
             raise EngineError("The script has no more answers.", code="script_exhausted")
-        step = step or self._steps.popleft()
+        return step or self._steps.popleft()
+
+    def tokens_of(self, step: Step) -> list[str]:
+        """The tokens that a step writes.
+
+        Raises:
+            EngineError: The step is an error.
+            MemoryError: It is that crash.
+            RuntimeError: It is that one.
+        """
         if step.error is not None:
             raise EngineError(step.error)
+        if step.crash is not None:
+            raise MemoryError if step.crash == "MemoryError" else RuntimeError("as the script says")
         if step.chunks is not None:
             return list(step.chunks)
-        text = python_call(step.call, step.arguments) if step.call is not None else step.say or ""
+        text = (
+            python_call(step.call, step.arguments) if step.call is not None else step.say or step.hang or ""
+        )
         return self._tokenize(text)
 
     def next_transcript(self) -> str:

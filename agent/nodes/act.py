@@ -61,11 +61,13 @@ def _to_confirm(turn: Turn, made: list[tuple[ToolCall, ToolOutcome | None]]) -> 
 async def _bridged(turn: Turn, state: State, runs: asyncio.Future[_Runs], emit: Emit) -> _Runs:
     """The results; if they take long, something is said meanwhile, for silence is taken for a failure."""
     try:
-        await asyncio.wait({runs}, timeout=turn.limits.filler_after_s)
+        with turn.watchdog.resting():
+            await asyncio.wait({runs}, timeout=turn.limits.filler_after_s)
         if not runs.done() and turn.confirmed.is_set() and turn.request.modality == "audio":
             turn.answer.write(FILLERS[state.get("rounds", 0) % len(FILLERS)], emit)
             await turn.answer.flush()
-        return await runs
+        with turn.watchdog.resting():
+            return await runs
     finally:
         runs.cancel()
         await asyncio.gather(runs, return_exceptions=True)  # else its cancellation is logged as an error

@@ -36,6 +36,7 @@ async def think(state: State, runtime: Runtime[Turn]) -> State:
         async with aclosing(turn.conversation.generate(request)) as deltas:
             async for delta in deltas:
                 first.end()
+                turn.watchdog.progress()
                 if isinstance(delta, GenerationEnd):
                     end = delta
                     break

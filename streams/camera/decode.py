@@ -23,6 +23,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 _ACCEPTED: Final = "Send JPEG, PNG or WebP."
 _WHITE: Final = 255
+_QUALITY: Final = 85
+"""Of the JPEG files that are made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class DecodedPicture:
     width: int
     height: int
     format: PictureFormat
+
+
+class EncodedPicture(NamedTuple):
+    """A JPEG file and its size in pixels."""
+
+    data: bytes
+    width: int
+    height: int
 
 
 class DataUrl(NamedTuple):
@@ -135,6 +145,25 @@ def decode_thumbnail(data: bytes, *, max_pixels: int, mime_type: str | None = No
     """
     header = _checked_header(data, max_pixels, mime_type)
     return _imdecode(data, cv2.IMREAD_REDUCED_COLOR_8, header)
+
+
+def reduced(data: bytes, side_px: int, *, max_pixels: int) -> EncodedPicture:
+    """Make a picture smaller.
+
+    Args:
+        data: A file as for `decode_picture`.
+        side_px: Of the longer side then.
+        max_pixels: As for `decode_picture`.
+
+    Raises:
+        InvalidPicture: As for `decode_picture`.
+    """
+    picture = decode_picture(data, max_pixels=max_pixels)
+    share = side_px / max(picture.width, picture.height)
+    width, height = max(1, round(picture.width * share)), max(1, round(picture.height * share))
+    smaller = cv2.resize(picture.bgr, (width, height), interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", smaller, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
+    return EncodedPicture(jpeg.tobytes(), width, height)
 
 
 def content_key(data: bytes) -> str:

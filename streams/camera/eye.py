@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hearsight.streams.camera.change import ChangeDetector
-from hearsight.streams.camera.decode import content_key, decode_picture, decode_thumbnail, read_header
+from hearsight.streams.camera.decode import (
+    content_key,
+    decode_picture,
+    decode_thumbnail,
+    read_header,
+    reduced,
+)
 from hearsight.streams.camera.frames import FrameStore
 from hearsight.streams.errors import LimitExceeded
 from hearsight.streams.events import CameraFrame, CameraPicture, FrameDropped, Picture
@@ -48,15 +54,30 @@ class Eye:
         """The newest picture of all, be it of the live camera or of an item."""
         self._clock = clock
         self._rate = TokenBucket(settings.max_frames_per_s, settings.max_frames_per_s, clock)
+        self._gate: TokenBucket | None = None
+        self._max_px: int | None = None
         burst = max(2 * settings.max_pixels_per_s, settings.max_pixels)
         self._pixels = TokenBucket(settings.max_pixels_per_s, burst, clock)
 
-    async def look(self, event: CameraPicture) -> CameraFrame | FrameDropped:
-        """Judge a frame of the live camera, as it arrived.
+    def relieve(self, frames_per_s: float | None, picture_px: int | None) -> None:
+        """Look at fewer and smaller pictures for a while.
+
+        Args:
+            frames_per_s: Frames of the live camera that are looked at, the others are passed over without a
+                word; None: all.
+            picture_px: The longer side of a picture; larger ones are reduced. None: none is.
+        """
+        self._gate = TokenBucket(frames_per_s, 1, self._clock) if frames_per_s is not None else None
+        self._max_px = picture_px
+
+    async def look(self, event: CameraPicture) -> CameraFrame | FrameDropped | None:
+        """Judge a frame of the live camera, as it arrived; None where it is passed over.
 
         Raises:
             InvalidPicture: It cannot be decoded, or is too large.
         """
+        if self._gate is not None and not self._gate.take():
+            return None
         if not self._rate.take():
             limit = self._settings.max_frames_per_s
             return FrameDropped(f"more than {limit:g} camera frames a second")
@@ -76,7 +97,7 @@ class Eye:
             self._clock() * 1000 if event.captured_ms is None else event.captured_ms,
             "low",
         )
-        self.newest = picture
+        self.newest = picture = await self._reduced(picture)
         return CameraFrame(picture, self._changes.assess(thumbnail).kind)
 
     async def check(self, picture: Picture) -> Picture:
@@ -109,7 +130,26 @@ class Eye:
             height=decoded.height,
             key=content_key(picture.data),
         )
+        self.newest = await self._reduced(self.newest)
         return self.newest
+
+    async def _reduced(self, picture: Picture) -> Picture:
+        """The picture, smaller where it is larger than pictures may be now."""
+        side_px = self._max_px
+        if side_px is None or max(picture.width, picture.height) <= side_px:
+            return picture
+        smaller = await asyncio.to_thread(
+            reduced, picture.data, side_px, max_pixels=self._settings.max_pixels
+        )
+        return replace(
+            picture,
+            data=smaller.data,
+            mime_type="image/jpeg",
+            width=smaller.width,
+            height=smaller.height,
+            key=content_key(smaller.data),
+            detail="low",
+        )
 
     @property
     def _megapixels_per_s(self) -> float:

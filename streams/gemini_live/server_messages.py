@@ -13,6 +13,7 @@ from hearsight.streams.events import (
     OUTPUT_RATE_HZ,
     AudioDelta,
     ContentDone,
+    Degraded,
     Dropped,
     Item,
     Output,
@@ -166,6 +167,16 @@ class MessageEncoder:
         reason = output.reason.removesuffix(".")
         what = {"audio": "Audio", "picture": "A picture", "speech": "A piece of the answer"}[output.what]
         return [warning_message(f"{output.what}_dropped", f"{what} was dropped: {reason}.")]
+
+    @encode.register
+    def _(self, output: Degraded) -> list[ServerMessage]:
+        if self._setup is None:
+            return []  # nothing may be said before the setup is answered
+        if output.level == "normal":
+            return [warning_message("restored", "The service does again all that it can.")]
+        level = output.level.replace("_", " ")
+        message = f"The service has more to do than it can do in time ({level}), and does less until it can."
+        return [warning_message("degraded", message)]
 
     def _blocks(self, name: str) -> bool:
         return self._setup is None or name not in self._setup.unblocking

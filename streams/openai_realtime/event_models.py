@@ -171,7 +171,13 @@ EVENTS: Final[dict[str, type[WireEvent]]] = {
     "response.cancel": ResponseCancel,
 }
 
-EXTENSIONS: Final = ("input_image_buffer.append", "output_audio_buffer.played", "resume")
+EXTENSIONS: Final = (
+    "input_image_buffer.append",
+    "output_audio_buffer.played",
+    "resume",
+    "session.degraded",
+    "session.restored",
+)
 """What we add to the protocol, announced in ``session.created``."""
 WAKE_EXTENSIONS: Final = ("session.awake", "session.asleep")
 """What comes to that where the operator has set a wake phrase."""

@@ -15,6 +15,7 @@ from hearsight.streams.events import (
     AudioFormat,
     ContentDone,
     ContentStarted,
+    Degraded,
     Dropped,
     IdleTimedOut,
     Item,
@@ -245,6 +246,18 @@ class EventEncoder:
     @encode.register
     def _(self, output: Refused) -> list[ServerEvent]:
         return [error_event(output.kind, output.code, output.message, output.param, output.event_id)]
+
+    @encode.register
+    def _(self, output: Degraded) -> list[ServerEvent]:
+        if output.level == "normal":
+            return [("session.restored", {})]
+        fields = {
+            "level": output.level,
+            "frames_per_s": output.frames_per_s,
+            "picture_px": output.picture_px,
+            "history": output.history,
+        }
+        return [("session.degraded", fields)]
 
     @encode.register
     def _(self, output: Speculated | SpeechDismissed) -> list[ServerEvent]:

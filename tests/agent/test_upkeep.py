@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage
 
 from hearsight.agent.context import Context
-from hearsight.agent.ledger import SLACK, Ledger
+from hearsight.agent.ledger import SLACK, Ledger, Tokens
 from hearsight.agent.messages import audio_block, blocks, human, image_block, text_block
 from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.models.scripted import ScriptedCounter
@@ -162,3 +162,37 @@ def test_a_turn_of_ordinary_size_always_finds_room(turns: list[tuple[int, int]])
             assert house.context.messages[-2].id == f"u{number}"
 
     asyncio.run(live())
+
+
+async def test_under_overload_the_past_is_kept_to_a_share_of_its_room() -> None:
+    house = House()
+    for number in range(40):
+        house.turn(number, samples=32_000, text=f"Turn {number} has this much to say for itself.")
+    await house.upkeep.tidy()
+    before = house.ledger.budget - house.free
+    house.upkeep.history = 0.05
+    await house.upkeep.tidy()
+    head = house.ledger.head("Be brief.", ())
+    assert house.ledger.budget - house.free <= house.ledger.room(head, 0.05) < before / 2
+    assert any("Turn 39" in text for text in house.texts), "the newest turn stays"
+    house.upkeep.history = 1.0
+    kept = house.context.messages
+    await house.upkeep.tidy()
+    assert house.context.messages == kept, "what is gone does not come back, and no more goes"
+
+
+async def test_a_share_that_is_too_small_for_the_newest_turn_is_no_error() -> None:
+    house = House()
+    for number in range(5):
+        house.turn(number, text="word " * 200)
+    house.upkeep.history = 0.01
+    await house.upkeep.tidy()
+    assert any("word" in text for text in house.texts)
+
+
+@given(st.integers(0, 20_000), st.floats(0.01, 1))
+def test_the_room_lies_between_what_stands_before_and_all(head_tokens: int, share: float) -> None:
+    ledger = Ledger(ScriptedCounter(), limit=LIMIT, reserve=100)
+    room = ledger.room(Tokens(system=head_tokens), share)
+    assert min(head_tokens, ledger.budget) <= room <= ledger.budget
+    assert ledger.room(Tokens(system=head_tokens)) == ledger.budget

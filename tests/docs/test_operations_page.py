@@ -73,7 +73,7 @@ def test_the_answer_of_readyz_is_as_shown():
     shown = json.loads(next(block for block in blocks("json") if "ready" in block))
     assert json.loads(readiness(state, 0, 64).body) == shown
     table = section("Probes")
-    for name in ("loading", "ready", "full", "draining"):
+    for name in ("loading", "ready", "full", "overloaded", "draining"):
         assert f"| `{name}` |" in table
 
 

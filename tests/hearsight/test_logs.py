@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -102,6 +103,25 @@ def test_people_get_a_readable_line(capsys):
     assert "session opened" in first and "session_id=sess_1" in first and "info" in first
     assert "\x1b" not in err, "colours belong to terminals"
     assert "gone wrong" in second
+
+
+def test_a_traceback_for_people_shows_no_values_and_is_quickly_written(capsys):
+    """They hold what was said; and while they are laid out, nobody is heard."""
+    log, _ = configured(capsys)
+
+    def answer(said: list[str]) -> None:
+        raise ValueError("broken")
+
+    began_s = time.perf_counter()
+    try:
+        answer(["my secret"] * 5_000)
+    except ValueError:
+        log.exception("answer failed")
+    took_s = time.perf_counter() - began_s
+    _, err = capsys.readouterr()
+    assert "ValueError: broken" in err and "in answer" in err
+    assert "my secret" not in err.replace('answer(["my secret"] * 5_000)', "")
+    assert took_s < 0.2
 
 
 def test_what_was_configured_last_holds(capsys):

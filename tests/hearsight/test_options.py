@@ -8,6 +8,8 @@ import pytest
 from hearsight.config.conversation import WakeSettings
 from hearsight.config.settings import Settings, load_settings, setting_keys
 from hearsight.options import agent_settings, recording_options, runtime_options, server_options
+from hearsight.streams.load_watch import machine_bytes
+from hearsight.streams.overload import Overload, OverloadOptions
 from hearsight.streams.recording.recordings import RecordingOptions
 from hearsight.streams.session.settings import WakeRules
 from hearsight.streams.transport import ServerOptions
@@ -80,7 +82,20 @@ PLACES |= {
     "recording.max_age_days": (2.0, {"recording.max_age_s": 172_800.0}),
 }
 
+PLACES |= {
+    "overload.turn_latency_s": (1.5, {"server.overload.turn_latency_s": 1.5}),
+    "overload.lag_ms": (50.0, {"server.overload.lag_s": 0.05}),
+    "overload.memory_mib": (100, {"server.overload.memory_bytes": 100 * 2**20}),
+    "overload.rise_s": (1.0, {"server.overload.rise_s": 1.0}),
+    "overload.calm_s": (60.0, {"server.overload.calm_s": 60.0}),
+    "overload.frames_per_s": (0.5, {"server.overload.frames_per_s": 0.5}),
+    "overload.picture_px": (256, {"server.overload.picture_px": 256}),
+    "overload.history": (0.5, {"server.overload.history": 0.5}),
+    "engine.stall_s": (30.0, {"agent.stall_s": 30.0}),
+}
+
 ELSEWHERE = {
+    *("engine.name", "engine.script"),
     "recording.enabled",
     "assistant.language",
     *("tools.enabled", "tools.mcp", "tools.memory_path", "tools.timeout_s"),
@@ -96,7 +111,8 @@ def composed(settings: Settings) -> dict[str, object]:
         "agent": asdict(agent_settings(settings)),
         "runtime": asdict(runtime_options(settings)),
         "recording": asdict(recording_options(settings)),
-        "server": {field.name: getattr(server, field.name) for field in fields(ServerOptions)},
+        "server": {field.name: getattr(server, field.name) for field in fields(ServerOptions)}
+        | {"overload": asdict(server.overload)},
     }
     return dict(flat("", parts))
 
@@ -135,10 +151,23 @@ def test_the_defaults_of_the_settings_are_those_of_what_they_set():
     """One default in two places would drift apart."""
     options = composed(Settings())
     for field in fields(ServerOptions):
-        if field.name == "keys_file":
-            continue  # whoever makes a server by hand says where its keys are, if it has any
+        if field.name in ("keys_file", "overload"):
+            continue  # whoever makes a server by hand says where its keys are, and what is too much
         assert options[f"server.{field.name}"] == getattr(ServerOptions(), field.name), field.name
     recording = RecordingOptions(Settings().recording.folder)
     for field in fields(RecordingOptions):
         if field.name not in ("program", "engine"):
             assert options[f"recording.{field.name}"] == getattr(recording, field.name), field.name
+    for field in fields(OverloadOptions):
+        if field.name not in ("turn_latency_s", "lag_s", "memory_bytes"):
+            assert options[f"server.overload.{field.name}"] == getattr(OverloadOptions(), field.name), (
+                field.name
+            )
+
+
+def test_nine_tenths_of_the_memory_there_is_are_bearable_and_0_is_any():
+    assert server_options(Settings()).overload.memory_bytes == int(0.9 * machine_bytes()) > 2**28
+    without = load_settings(
+        overrides={"overload.memory_mib": 0, "overload.turn_latency_s": 0, "overload.lag_ms": 0}
+    )
+    assert not Overload(server_options(without.settings).overload, float).enabled

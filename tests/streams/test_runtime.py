@@ -39,6 +39,7 @@ from hearsight.streams.events import (
     TranscriptionError,
     TurnDetection,
 )
+from hearsight.streams.overload import Relief
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
 from hearsight.streams.session.settings import SessionLimits
 
@@ -398,3 +399,12 @@ async def test_ids_of_two_sessions_have_nothing_in_common(silero):
             (started,) = await listener.until(ResponseStarted)
             named.add(started.response_id)
     assert len(named) == 2
+
+
+async def test_what_is_given_up_reaches_the_camera_and_the_agent(silero):
+    async with running(silero, PlainAgent()) as (runtime, _, agent):
+        runtime.relieve(Relief(frames_per_s=0.1, picture_px=32, history=0.5))
+        await runtime.receive(CameraPicture(jpeg()))
+        await runtime.receive(CameraPicture(jpeg()))
+        assert (runtime.latest_picture().width, runtime.latest_picture().height) == (32, 24)
+        assert ("history", 0.5) in agent.notes

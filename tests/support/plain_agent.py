@@ -53,6 +53,9 @@ class PlainAgentSession:
     def discard(self, generation):
         self.notes.append(("discard", generation))
 
+    def limit_history(self, share):
+        self.notes.append(("history", share))
+
     def state(self):
         return {"messages": [], "told": len(self.notes)}
 

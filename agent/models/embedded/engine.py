@@ -62,8 +62,8 @@ class EmbeddedEngine:
         return EmbeddedConversation(
             session_id,
             self._language_model,
-            self._speech_to_text,
-            self._sight,
+            self._speech_to_text.of(session_id),
+            self._sight.of(session_id),
             sampling=self._sampling,
             reads=self._reads,
             standing=self._standing,

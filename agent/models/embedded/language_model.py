@@ -24,7 +24,7 @@ from hearsight.agent.models.embedded.continuation import (
     Sampling,
     Seat,
 )
-from hearsight.agent.models.embedded.llama_client import LlamaClient
+from hearsight.agent.models.embedded.llama_client import LlamaClient, ServerLost
 from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
 from hearsight.agent.models.embedded.openings import AS_IT_COMES, Candidate, Opening
 from hearsight.agent.models.embedded.slots import (
@@ -33,6 +33,7 @@ from hearsight.agent.models.embedded.slots import (
     Tokens,
 )
 from hearsight.agent.models.embedded.tokens import Prompt, Tokenizer
+from hearsight.agent.models.fair_queue import FairQueue
 from hearsight.streams.errors import EngineError
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ CANDIDATES = 40
 """First tokens to choose from; what is not among them is of no weight."""
 _UNSPEAKABLE = re.compile(r"^$|\ufffd|^<\|")
 """Parts of characters, and control tokens."""
+END_S = 10.0
+"""For which a server that does not answer any more may take to end."""
 _BEGINNING = "beginning.kv"
 """File in the server's folder, and name of the session, of what all sessions begin with."""
 
@@ -67,7 +70,8 @@ class LanguageModel:
         self._threads = threads
         self._context_tokens = context_tokens
         self._table = SlotTable(slots, saved_tokens=context_tokens)
-        self._freed = asyncio.Condition()
+        self._queue = FairQueue(slots)
+        self._revival: asyncio.Task[None] | None = None
         self._tokenizer: Tokenizer | None = None
         self._foreseen: dict[str, Foreseen] = {}
         self._server: Any = None
@@ -191,8 +195,32 @@ class LanguageModel:
 
     async def aclose(self) -> None:
         """Stop what is being generated and free the model."""
+        if self._revival is not None:
+            self._revival.cancel()
+            await asyncio.gather(self._revival, return_exceptions=True)
         await self._client.aclose()
         await asyncio.to_thread(self._unload)
+
+    async def _revive(self) -> None:
+        """Start the server again if it does not answer any more; whoever asks next waits for it."""
+        try:
+            if await self._client.answers():
+                return
+            log.error("language_model_restarted")
+            ending = asyncio.create_task(asyncio.to_thread(self._end_server))
+            await asyncio.wait([ending], timeout=END_S)  # a thread that hangs is left behind
+            await self._client.aclose()
+            (Path(self._folder.name) / SOCKET).unlink(missing_ok=True)
+            self._table.restart()
+            self._foreseen.clear()
+            await asyncio.to_thread(self._load)
+        except EngineError:  # whoever asks next is told, and it is tried anew
+            log.exception("language_model_not_restarted")
+        finally:
+            self._revival = None
+
+    def _end_server(self) -> None:
+        self._server = None
 
     def _load(self) -> None:
         self._tokenizer = Tokenizer(self._path)
@@ -226,30 +254,35 @@ class LanguageModel:
         """What the server says while it writes the rest of a continuation."""
         request = written.request()
         seat.ask(request["prompt"])
-        async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
-            async for event in events:
-                seat.follow(event)
-                written.follow(event)
-                yield event
+        try:
+            async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
+                async for event in events:
+                    seat.follow(event)
+                    written.follow(event)
+                    yield event
+        except ServerLost:
+            if self._revival is None:
+                self._revival = asyncio.create_task(self._revive(), name="llama revival")
+            raise
 
     @asynccontextmanager
     async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[Seat]:
         """A slot for a prompt, with as much of it in its KV cache as there is anywhere."""
-        async with self._freed:
-            while (placement := self._table.place(session_id, tokens)) is None:
-                await self._freed.wait()
-        held: Tokens = ()
-        try:
-            await self._prepare(placement)
-            seat = Seat(placement.slot, self._table.held(placement.slot))
+        async with self._queue.turn(session_id):
+            if self._revival is not None:
+                await asyncio.shield(self._revival)
+            placement = self._table.place(session_id, tokens)
+            assert placement is not None  # there are as many turns as slots
+            held: Tokens = ()
             try:
-                yield seat
+                await self._prepare(placement)
+                seat = Seat(placement.slot, self._table.held(placement.slot))
+                try:
+                    yield seat
+                finally:
+                    held = seat.held
             finally:
-                held = seat.held
-        finally:
-            self._table.release(placement.slot, held)
-            async with self._freed:
-                self._freed.notify_all()
+                self._table.release(placement.slot, held)
 
     async def _prepare(self, placement: Placement) -> None:
         slot = placement.slot

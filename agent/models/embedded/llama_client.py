@@ -13,10 +13,16 @@ from hearsight.streams.errors import EngineError
 
 TIMEOUT_S = 120.0
 """The server says something after every batch of a prompt and every token; silent for this long, it hangs."""
+HEALTH_S = 5.0
+"""For which a server may take to say that it is there."""
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The last event repeats the prompt."""
 
 _FAILED = "The language model failed while writing; please try again."
+
+
+class ServerLost(EngineError):
+    """The server has gone away, or says nothing any more."""
 
 
 class LlamaClient:
@@ -36,6 +42,7 @@ class LlamaClient:
             The events as the server sends them.
 
         Raises:
+            ServerLost: The server has gone.
             EngineError: The server failed, or the prompt is too long for it.
         """
         try:
@@ -49,8 +56,20 @@ class LlamaClient:
                     if "error" in event:
                         raise _error(json.dumps(event))
                     yield event
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise ServerLost(_FAILED) from error
+        except aiohttp.ClientError as error:
             raise EngineError(_FAILED) from error
+
+    async def answers(self) -> bool:
+        """Whether there is a server that answers."""
+        try:
+            async with self._session().get(
+                "/health", timeout=aiohttp.ClientTimeout(total=HEALTH_S)
+            ) as response:
+                return response.ok
+        except (aiohttp.ClientError, TimeoutError):
+            return False
 
     async def move(self, action: Literal["save", "restore"], slot: int, file: str) -> int:
         """Save a slot's KV cache to a file in the server's folder, or restore it from there.

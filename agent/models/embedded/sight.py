@@ -19,6 +19,7 @@ from hearsight.agent.models.embedded.colours import main_colours
 from hearsight.agent.models.embedded.objects import ObjectDetector
 from hearsight.agent.models.embedded.ocr import TextReader
 from hearsight.agent.models.embedded.scene import SceneDescription
+from hearsight.agent.models.fair_queue import FairQueue
 from hearsight.streams.camera.decode import Pixels, decode_picture
 from hearsight.streams.errors import EngineError, InvalidPicture
 
@@ -31,7 +32,9 @@ log = structlog.get_logger(__name__)
 
 
 class Sight:
-    """The models that look at pictures, behind asyncio: one picture after the other, in a thread of its own.
+    """The models that look at pictures, behind asyncio: one picture after the other, of all sessions in turn.
+
+    They run in a thread of their own.
 
     A call that is cancelled while it waits for its turn is never computed.
     """
@@ -52,6 +55,7 @@ class Sight:
         self._detector: ObjectDetector | None = None
         self._reader: TextReader | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sight")
+        self._queue = FairQueue()
         self._closed = False
 
     async def load(self) -> None:
@@ -66,24 +70,32 @@ class Sight:
         cv2.putText(sign, "Ready", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (0, 0, 0), 3)
         await self.describe(sign, text=self._text)
 
-    async def describe(self, picture: bytes | Pixels, *, text: bool) -> SceneDescription:
+    def of(self, session_id: str) -> SessionSight:
+        """The same for one session, which takes turns with the others."""
+        return SessionSight(self, session_id)
+
+    async def describe(
+        self, picture: bytes | Pixels, *, text: bool, session_id: str = ""
+    ) -> SceneDescription:
         """Say what a picture shows.
 
         Args:
             picture: A JPEG, PNG or WebP file, or its pixels: shape ``(height, width, 3)``, blue, green, red.
             text: Whether to read the text in it, too, which takes by far the longest; where reading is
                 switched off, there is none.
+            session_id: Who asks.
 
         Raises:
             EngineError: The picture or a model cannot be used.
         """
-        return await self._run(lambda: self._describe(_pixels(picture), text and self._text))
+        return await self._run(lambda: self._describe(_pixels(picture), text and self._text), session_id)
 
-    async def read_text(self, picture: bytes | Pixels) -> tuple[str, ...]:
+    async def read_text(self, picture: bytes | Pixels, session_id: str = "") -> tuple[str, ...]:
         """Read the text in a picture.
 
         Args:
             picture: As for `describe`.
+            session_id: Who asks.
 
         Returns:
             Lines from top to bottom, pieces far apart on one line from left to right.
@@ -93,7 +105,7 @@ class Sight:
         """
         if not self._text:
             raise EngineError("Reading text is switched off in the settings (embedded.ocr).")
-        return await self._run(lambda: self._read(_pixels(picture)))
+        return await self._run(lambda: self._read(_pixels(picture)), session_id)
 
     async def aclose(self) -> None:
         """Let the picture that is being looked at finish, drop those that wait, and free the models."""
@@ -101,10 +113,12 @@ class Sight:
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
         self._detector = self._reader = None
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        if self._closed:
-            raise EngineError("The engine is closed.", code="engine_unavailable")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, work)
+    async def _run(self, work: Callable[[], Result], session_id: str) -> Result:
+        async with self._queue.turn(session_id):
+            if self._closed:
+                raise EngineError("The engine is closed.", code="engine_unavailable")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, copy_context().run, work)
 
     def _describe(self, bgr: Pixels, text: bool) -> SceneDescription:
         detector = self._loaded_detector()
@@ -131,6 +145,22 @@ class Sight:
         if self._detector is None and self._objects_dir is not None and _is_there(self._objects_dir):
             self._detector = ObjectDetector(self._objects_dir, threads=self._threads)
         return self._detector
+
+
+class SessionSight:
+    """One session's way to `Sight`; see `Eye` in `seeing`."""
+
+    def __init__(self, sight: Sight, session_id: str) -> None:
+        self._sight = sight
+        self._session_id = session_id
+
+    async def describe(self, picture: bytes, *, text: bool) -> SceneDescription:
+        """Say what a picture shows; see `Sight.describe`."""
+        return await self._sight.describe(picture, text=text, session_id=self._session_id)
+
+    async def read_text(self, picture: bytes) -> tuple[str, ...]:
+        """Read the text in a picture; see `Sight.read_text`."""
+        return await self._sight.read_text(picture, self._session_id)
 
 
 def _is_there(folder: Path) -> bool:

@@ -128,6 +128,11 @@ class SlotTable:
             if slot.session_id == session_id:
                 slot.session_id, slot.used = None, 0
 
+    def restart(self) -> None:
+        """The model was loaded anew: no slot holds anything, while the files are as good as before."""
+        for slot in self._slots:
+            slot.tokens, slot.session_id, slot.used = (), None, 0
+
     def dropped_files(self) -> list[str]:
         """Files that are not needed any more, each named once."""
         dropped, self._dropped = self._dropped, []

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearsight.agent.models.embedded.whisper import SAMPLE_RATE_HZ, Whisper
+from hearsight.agent.models.fair_queue import FairQueue
 from hearsight.streams.errors import EngineError
 
 MAX_PIECE_S = 28
@@ -65,7 +66,9 @@ def quiet_cuts(audio: NDArray[np.float32]) -> list[int]:
 
 
 class SpeechToText:
-    """Whisper behind asyncio: utterances are written down one after the other, in a thread of its own.
+    """Whisper behind asyncio: utterances are written down one after the other, of all sessions in turn.
+
+    It runs in a thread of its own.
 
     A call that is cancelled while it waits for its turn is never computed.
     """
@@ -83,12 +86,17 @@ class SpeechToText:
         self._language = language
         self._whisper: Whisper | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="speech-to-text")
-        self._asked = 0
+        self._queue = FairQueue()
+        self._closed = False
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being written down, or waits to be."""
-        return not self._asked
+        return self._queue.idle
+
+    def of(self, session_id: str) -> SessionEar:
+        """The same for one session, which takes turns with the others."""
+        return SessionEar(self, session_id)
 
     async def load(self) -> None:
         """Load the model and run it once, so that the first utterance does not wait for either.
@@ -98,24 +106,25 @@ class SpeechToText:
         """
         await self.transcribe(np.zeros(SAMPLE_RATE_HZ, dtype=np.int16))
 
-    async def transcribe(self, samples: Audio) -> Transcript:
+    async def transcribe(self, samples: Audio, session_id: str = "") -> Transcript:
         """Write down what was said.
 
         Args:
             samples: Mono, 16 kHz; int16, or float32 in -1…1.
+            session_id: Who asks.
 
         Raises:
             EngineError: The model cannot be loaded or fails.
         """
-        loop = asyncio.get_running_loop()
-        self._asked += 1
-        try:
+        async with self._queue.turn(session_id):
+            if self._closed:
+                raise EngineError("The engine is closed.", code="engine_unavailable")
+            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._executor, self._transcribe, samples)
-        finally:
-            self._asked -= 1
 
     async def aclose(self) -> None:
         """Let the utterance that is being computed finish, drop those that wait, and free the model."""
+        self._closed = True
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
         self._whisper = None
 
@@ -141,6 +150,23 @@ class SpeechToText:
             no_speech_probability=min(no_speech),
             compute_s=time.perf_counter() - started,
         )
+
+
+class SessionEar:
+    """One session's way to `SpeechToText`; see `Ear` in `hearing`."""
+
+    def __init__(self, ear: SpeechToText, session_id: str) -> None:
+        self._ear = ear
+        self._session_id = session_id
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written down for anybody."""
+        return self._ear.idle
+
+    async def transcribe(self, samples: Audio) -> Transcript:
+        """Write down what was said; see `SpeechToText.transcribe`."""
+        return await self._ear.transcribe(samples, self._session_id)
 
 
 def _as_float(samples: Audio) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -10,8 +11,10 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
+import torch
 
 from hearsight.agent.models.gemma3n.generation import Generation, decode_step
+from hearsight.agent.models.memory import out_of_memory
 from hearsight.streams.errors import EngineError
 
 _log = structlog.get_logger(__name__)
@@ -79,6 +82,11 @@ class Scheduler:
         self._cache_limit = cache_limit
         self._worked: dict[Work, int] = {}
         """In which round something was last done for a session."""
+        self._helped: dict[Work, int] = {}
+        """In which round a session was last helped towards a first token."""
+        self._decoded: dict[Generation, int] = {}
+        """When each of the answers being written last got a token."""
+        self._turns = itertools.count(1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gemma3n")
         self._sessions: list[Work] = []
         self._wake = asyncio.Event()
@@ -95,6 +103,7 @@ class Scheduler:
         if session in self._sessions:
             self._sessions.remove(session)
             self._worked.pop(session, None)
+            self._helped.pop(session, None)
 
     def wake(self) -> None:
         """There is something to do."""
@@ -127,17 +136,30 @@ class Scheduler:
         waiting = self._next_waiting()
         if waiting is not None and self._rounds % BACKGROUND_EVERY:
             session, generation = waiting
+            self._helped[session] = self._rounds
             await self._guarded(session, [generation], lambda: session.prepare(generation))
-            self._worked[session] = self._rounds
+            self._note(session)
             return True
         return await self._ahead(quick=decoded) or decoded or waiting is not None
 
+    def _note(self, session: Work) -> None:
+        """Something was done for a session, which may have ended meanwhile: then nothing holds on to it."""
+        if session in self._sessions:
+            self._worked[session] = self._rounds
+
     async def _decode(self) -> bool:
         ready = [(s, g) for s in self._sessions for g in s.generations if g.ready]
-        batch = ready[self._rounds % len(ready) :][:MAX_BATCH] if len(ready) > MAX_BATCH else ready
+        if len(ready) > MAX_BATCH:
+            ready.sort(key=lambda pair: self._decoded.get(pair[1], 0))
+        batch = ready[:MAX_BATCH]
         if not batch:
+            self._decoded.clear()
             return False
         generations = [generation for _, generation in batch]
+        # Numbered within the round, too: who comes last in it would otherwise come last in the next one.
+        self._decoded = {g: self._decoded.get(g, 0) for _, g in ready} | {
+            g: next(self._turns) for g in generations
+        }
         texts = await self._guarded(batch[0][0], generations, lambda: decode_step(generations))
         if texts is None:
             for session, _ in batch[1:]:
@@ -153,8 +175,9 @@ class Scheduler:
         return True
 
     def _next_waiting(self) -> tuple[Work, Generation] | None:
+        """The oldest answer of the session that was helped towards one the longest time ago."""
         waiting = [(s, g) for s in self._sessions for g in s.generations if not g.ready]
-        return waiting[self._rounds % len(waiting)] if waiting else None
+        return min(waiting, key=lambda pair: self._helped.get(pair[0], 0), default=None)
 
     async def _ahead(self, *, quick: bool) -> bool:
         """A step ahead for the first session that has one to do, beginning with another one each time."""
@@ -162,7 +185,7 @@ class Scheduler:
             session = self._sessions.pop(0)
             self._sessions.append(session)
             if await self._guarded(session, [], partial(session.background, quick=quick)):
-                self._worked[session] = self._rounds
+                self._note(session)
                 return True
             session.settled()
         return False
@@ -190,10 +213,21 @@ class Scheduler:
         except EngineError as error:
             self._fail(session, generations, error)
         # The boundary at which a failing model ends an answer and not the service; the log has the traceback.
-        except Exception:
+        except Exception as error:
             _log.exception("model step failed")
-            self._fail(session, generations, EngineError(FAILED))
+            lacking = out_of_memory(error)
+            if lacking is not None:
+                self._free_memory()
+            self._fail(session, generations, lacking or EngineError(FAILED))
         return None
+
+    def _free_memory(self) -> None:
+        """Drop what can be computed again: the caches of all sessions that are not being answered."""
+        for session in self._sessions:
+            if not session.generations:
+                session.drop_cache()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _fail(self, session: Work, generations: list[Generation], error: EngineError) -> None:
         session.failed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from pathlib import Path
 
@@ -82,6 +83,21 @@ async def test_steps_left_over_are_a_failure() -> None:
 async def test_a_script_that_is_too_short_fails() -> None:
     with pytest.raises(EngineError, match="no more answers"):
         await text_of(ScriptedEngine().open("s"))
+
+
+async def test_a_script_may_hang_and_crash_as_no_engine_should() -> None:
+    engine = ScriptedEngine([Step(hang="One two"), Step(crash="MemoryError"), Step(crash="RuntimeError")])
+    conversation = engine.open("s")
+    async with aclosing(conversation.generate(REQUEST)) as deltas:
+        assert [await anext(deltas), await anext(deltas)] == ["One", " two"]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await anext(deltas)
+    assert conversation.active == 0
+    for kind in (MemoryError, RuntimeError):
+        with pytest.raises(kind):
+            await text_of(conversation)
+    engine.expect_used()
 
 
 async def test_the_limit_on_tokens_cuts_the_text() -> None:
@@ -233,7 +249,7 @@ def test_a_reply_that_is_no_expression_is_refused(field) -> None:
 
 
 def test_a_reply_does_one_thing() -> None:
-    with pytest.raises(ValidationError, match="exactly one of say, call, chunks and error"):
+    with pytest.raises(ValidationError, match="exactly one of say, call, chunks, error, hang"):
         Reply(to=".", say="x", call="y")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn_pictures import encoded, noisy, room, with_orientation
 
-from hearsight.streams.camera.decode import content_key
+from hearsight.streams.camera.decode import content_key, read_header
 from hearsight.streams.camera.eye import CameraSettings, Eye
 from hearsight.streams.errors import InvalidPicture, LimitExceeded
 from hearsight.streams.events import CameraFrame, CameraPicture, FrameDropped, Picture
@@ -94,6 +94,52 @@ async def test_a_broken_picture_inside_an_item_is_refused() -> None:
     broken = encoded(room(), ".png")[:-20]
     with pytest.raises(InvalidPicture, match="incomplete"):
         await Eye(CameraSettings(), Clock()).check(Picture(broken, "image/png", 640, 480, "key"))
+
+
+async def test_under_overload_fewer_frames_are_looked_at_and_nothing_is_said_of_the_others() -> None:
+    clock = Clock()
+    eye = Eye(CameraSettings(), clock)
+    eye.relieve(0.5, None)
+    data = encoded(room(), ".jpg")
+    looked = []
+    for _ in range(40):
+        looked.append(await eye.look(CameraPicture(data)))
+        clock.now_s += 0.1
+    assert [type(each) for each in looked if each is not None] == [CameraFrame] * 2
+    eye.relieve(None, None)
+    assert None not in [await eye.look(CameraPicture(data)) for _ in range(10)]
+
+
+async def test_what_is_passed_over_is_not_even_decoded() -> None:
+    eye = Eye(CameraSettings(), Clock())
+    eye.relieve(1.0, None)
+    await seen(eye, encoded(room(), ".jpg"))
+    assert await eye.look(CameraPicture(b"no picture at all")) is None
+
+
+async def test_under_overload_pictures_are_made_smaller_before_anybody_sees_them() -> None:
+    eye = Eye(CameraSettings(), Clock())
+    eye.relieve(None, 320)
+    large, small = encoded(room(), ".png"), encoded(room(width=300, height=200), ".jpg")
+    frame = (await seen(eye, large, captured_ms=7.0)).picture
+    assert (frame.width, frame.height, frame.mime_type, frame.captured_ms) == (320, 240, "image/jpeg", 7.0)
+    header = read_header(frame.data)
+    assert (header.width, header.height) == (320, 240)
+    assert len(frame.data) < len(large) / 4 and frame.key == content_key(frame.data)
+    assert eye.newest is frame
+    assert (await seen(eye, small)).picture.data == small
+    item = await eye.check(Picture(large, "image/png", 640, 480, "k", detail="high"))
+    assert (item.width, item.height, item.detail) == (320, 240, "low")
+    eye.relieve(None, None)
+    assert (await seen(eye, large)).picture.data == large
+
+
+async def test_a_scene_change_is_one_whatever_the_size() -> None:
+    eye = Eye(CameraSettings(), Clock())
+    await seen(eye, encoded(room(0), ".jpg"))
+    eye.relieve(None, 200)
+    assert (await seen(eye, encoded(room(0), ".jpg"))).change == "duplicate"
+    assert (await seen(eye, encoded(room(1), ".jpg"))).change == "scene_change"
 
 
 async def test_pixels_are_decoded_at_a_rate_whatever_they_come_in() -> None:

@@ -16,6 +16,7 @@ from hearsight.streams.events import (
     AudioDelta,
     ContentDone,
     ContentStarted,
+    Degraded,
     Dropped,
     Item,
     ItemAdded,
@@ -25,6 +26,7 @@ from hearsight.streams.events import (
     Refused,
     ResponseEnded,
     ResponseStarted,
+    SessionConfig,
     Speculated,
     SpeechDismissed,
     SpeechStarted,
@@ -35,6 +37,7 @@ from hearsight.streams.events import (
     TranscriptionError,
     Usage,
 )
+from hearsight.streams.gemini_live.codec import GeminiLiveCodec
 
 STARTED = ResponseStarted("resp_1", "audio")
 ENDED = ResponseEnded("resp_1", "audio", "completed", usage=Usage(10, 20, 258, 5, 3, 40))
@@ -320,6 +323,8 @@ def test_a_refusal_names_the_field(talk):
         (Dropped("picture", 1, "too many"), "picture_dropped"),
         (Dropped("audio", 3, "too much."), "audio_dropped"),
         (TranscriptionError("item_1", 0, "No words."), "transcription_failed"),
+        (Degraded("fewer_frames", 1.0), "degraded"),
+        (Degraded("normal"), "restored"),
     ],
 )
 def test_what_is_no_fault_of_the_clients_is_a_warning(talk, output, reason):
@@ -345,3 +350,7 @@ def test_errors_of_the_server(talk):
 )
 def test_what_this_protocol_has_no_word_for(talk, output):
     assert talk.show(output) == []
+
+
+def test_nothing_is_said_of_overload_before_the_setup():
+    assert GeminiLiveCodec("sess_1", SessionConfig()).encode(Degraded("fewer_frames", 1.0)) == []

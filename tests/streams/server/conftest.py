@@ -36,6 +36,7 @@ from hearsight.streams.gemini_live.codec import GeminiLiveCodec, read_opening
 from hearsight.streams.observing import Observer, Observers
 from hearsight.streams.openai_realtime.client_secrets import CLIENT_SECRETS_PATH, SecretsDesk, configuring
 from hearsight.streams.openai_realtime.codec import OpenAIRealtimeCodec
+from hearsight.streams.overload import Relief
 from hearsight.streams.page import Page
 from hearsight.streams.server import Server
 from hearsight.streams.transport import Endpoint, Handle, Resumption, ServerOptions
@@ -55,6 +56,7 @@ class ObedientRuntime:
         self._closed = asyncio.Event()
         self._broken: Exception | None = None
         self.hangs = False
+        self.reliefs: list[Relief] = []
         self.describe_wire = dict
         self.observers = Observers()
 
@@ -86,6 +88,9 @@ class ObedientRuntime:
     def break_down(self) -> None:
         self._broken = RuntimeError("a fault with /secret/path in it")
         self._closed.set()
+
+    def relieve(self, relief: Relief) -> None:
+        self.reliefs.append(relief)
 
     async def outputs(self) -> AsyncIterator[Output]:
         while (output := await self._outputs.get()) is not None:

@@ -272,6 +272,51 @@ async def test_loading_and_closing_is_silent_and_leaves_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.models
+async def test_a_server_that_has_died_is_started_again(models: Path) -> None:
+    model = LanguageModel(models / QWEN, threads=2, context_tokens=2048, slots=2)
+    await model.load()
+    try:
+        run = Recorder(model)
+        story = model.generate(ask("Tell me a long story."), session_id="a", max_tokens=400)
+        assert isinstance(await anext(story), str)
+        with pytest.raises(EngineError, match="failed while writing"):
+            model._server = None  # which ends it, in the midst of a word
+            async for _ in story:
+                pass
+        text, _ = await run(ask("What is the capital of France? One word."), session_id="a")
+        assert "Paris" in text
+        model._server = None
+        with pytest.raises(EngineError):
+            await run(ask("Hello!"), session_id="b")
+        texts = await asyncio.gather(*(run(ask("Say yes."), session_id=name) for name in "abc"))
+        assert all(text for text, _ in texts), "all of them have waited for the new one"
+    finally:
+        await model.aclose()
+
+
+@pytest.mark.models
+async def test_a_session_that_asks_on_and_on_does_not_keep_another_waiting(models: Path) -> None:
+    model = LanguageModel(models / QWEN, threads=2, context_tokens=2048, slots=1)
+    await model.load()
+    done: list[str] = []
+
+    async def ask_on(session_id: str, times: int) -> None:
+        for _ in range(times):
+            await Recorder(model)(ask("Count to three."), session_id=session_id)
+            done.append(session_id)
+
+    try:
+        greedy = asyncio.create_task(ask_on("greedy", 5))
+        await asyncio.sleep(0)
+        await ask_on("modest", 1)
+        assert done.index("modest") <= 1
+        await greedy
+    finally:
+        await model.aclose()
+
+
+@pytest.mark.models
 async def test_what_all_sessions_begin_with_is_read_once_for_all_starts(
     model: LanguageModel, models: Path, tmp_path: Path
 ) -> None:

@@ -211,8 +211,61 @@ async def test_a_batch_that_fails_fails_all_of_it(house: House, monkeypatch: pyt
     house.scheduler.wake()
     for session, job in zip(sessions, jobs, strict=True):
         [error] = await house.done(job)
-        assert isinstance(error, EngineError)
+        assert isinstance(error, EngineError) and error.code == "out_of_memory"
         assert session.failures == 1
+
+
+async def test_a_lack_of_memory_frees_what_can_be_computed_again(house: House) -> None:
+    idle = house.session("idle", cache_bytes=1000)
+    broken = house.session("a", fails=MemoryError(), cache_bytes=500)
+    job = Job(steps=1)
+    broken.generations.append(job)
+    house.scheduler.wake()
+    [error] = await house.done(job)
+    assert "not enough memory" in error.message
+    assert idle.cache_bytes == 0 and "idle dropped" in house.diary
+
+
+async def test_a_session_that_asks_for_much_does_not_hold_up_the_others(house: House) -> None:
+    """Such as for what twenty pictures show."""
+    flood, other = house.session("flood"), house.session("other")
+    flood.generations += [Job(steps=2, tokens=1) for _ in range(20)]
+    await asyncio.sleep(0)
+    job = Job(steps=4, tokens=1)
+    other.generations.append(job)
+    house.scheduler.wake()
+    await house.done(job)
+    until_ready = house.diary[: [n for n, entry in enumerate(house.diary) if entry == "other prepares"][3]]
+    assert until_ready.count("flood prepares") <= 5
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+async def test_whoever_waits_for_a_first_token_gets_there_however_many_wait(
+    house: House, number: int
+) -> None:
+    """Nobody's turn falls on the rounds that are for others, over and over."""
+    sessions = [house.session(str(name)) for name in range(number)]
+    jobs = [Job(steps=40, tokens=1) for _ in sessions]
+    for session, job in zip(sessions, jobs, strict=True):
+        session.generations.append(job)
+    house.scheduler.wake()
+    for job in jobs:
+        await house.done(job)
+    first_ready = house.diary.index("decodes 1") if "decodes 1" in house.diary else len(house.diary)
+    steps = [house.diary[:first_ready].count(f"{name} prepares") for name in range(number)]
+    assert max(steps) - min(steps) <= 1
+
+
+async def test_too_many_answers_are_all_written_at_the_same_pace(house: House) -> None:
+    sessions = [house.session(str(number)) for number in range(2 * MAX_BATCH - 3)]
+    jobs = [Job(tokens=12, ready=True) for _ in sessions]
+    for session, job in zip(sessions, jobs, strict=True):
+        session.generations.append(job)
+    house.scheduler.wake()
+    waiting = [asyncio.create_task(house.done(job)) for job in jobs]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert min(job.written for job in jobs) >= 10
+    await asyncio.gather(*waiting)
 
 
 async def test_a_session_that_is_gone_gets_nothing_more(house: House) -> None:
@@ -222,6 +275,29 @@ async def test_a_session_that_is_gone_gets_nothing_more(house: House) -> None:
     other = house.session("b", ahead=1)
     await other.quiet.wait()
     assert "a ahead" not in house.diary
+
+
+async def test_nothing_holds_on_to_a_session_that_ends_while_it_is_worked_on(house: House) -> None:
+    """Its cache would stay in memory for ever."""
+    going, begun, go_on = house.session("a"), threading.Event(), threading.Event()
+
+    def prepare(generation: Job) -> None:
+        begun.set()
+        go_on.wait(10)
+        generation.ready = True
+
+    going.prepare = prepare  # type: ignore[method-assign]
+    job = Job(steps=1)
+    going.generations.append(job)
+    house.scheduler.wake()
+    await asyncio.to_thread(begun.wait, 10)
+    house.scheduler.remove(going)
+    going.generations.clear()
+    go_on.set()
+    await house.session("b", ahead=1).quiet.wait()
+    scheduler = house.scheduler
+    for held in (scheduler._worked, scheduler._helped, scheduler._decoded, scheduler._sessions):
+        assert going not in held and job not in held  # type: ignore[operator]
 
 
 async def test_beyond_the_limit_the_oldest_idle_caches_go() -> None:
