@@ -59,7 +59,7 @@ class SessionState:
     owed: bool = False
     """A turn has ended that no response has answered yet."""
     response: OpenResponse | None = None
-    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What calls of the server's tools returned just before the process was gone, by call id."""
 
     @property
@@ -102,7 +102,7 @@ class SessionState:
             tuple(data["answered_calls"]),
             bool(data["owed"]),
             None if response is None else OpenResponse(**response),
-            results or {},
+            {call_id: dict(result) for call_id, result in (results or {}).items()},
         )
 
 
