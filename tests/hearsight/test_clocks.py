@@ -33,6 +33,7 @@ MAY_ASK = {
     "hearsight/certificates.py": "until when a certificate is valid",
     "hearsight/conversation_store.py": "which conversations are older than days",
     "hearsight/sessions_command.py": "likewise",
+    "agent/payloads.py": "which files are too new to be swept",
 }
 """Modules that read the time of day, and what for."""
 

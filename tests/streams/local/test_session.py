@@ -34,6 +34,7 @@ from hearsight.streams.local.recordings import RecordedMicrophone, SilentSpeaker
 from hearsight.streams.local.session import Devices, LocalSession
 from hearsight.streams.local.sound import Sound
 from hearsight.streams.runtime import Perception, RuntimeOptions, SessionRuntime
+from hearsight.streams.session.settings import SessionLimits
 from hearsight.wav import read_wav
 
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
@@ -88,7 +89,7 @@ class Place:
 
 @asynccontextmanager
 async def conversation(
-    silero, agent: PlainAgent, heard: np.ndarray, *, push_to_talk: bool = False
+    silero, agent: PlainAgent, heard: np.ndarray, *, push_to_talk: bool = False, **limits: int
 ) -> AsyncIterator[Place]:
     loop = asyncio.get_running_loop()
     feed, queue = SoundFeed(loop), PlaybackQueue()
@@ -96,7 +97,9 @@ async def conversation(
     devices = Devices(sound, queue, feed, Frames(loop))
     detection = None if push_to_talk else TurnDetection(long_silence_ms=400)
     config = SessionConfig(input_format=AudioFormat("pcm16", 16_000), turn_detection=detection)
-    runtime = SessionRuntime("local", agent, Perception(silero, None), RuntimeOptions(config))
+    runtime = SessionRuntime(
+        "local", agent, Perception(silero, None), RuntimeOptions(config, SessionLimits(**limits))
+    )
     place = Place(None, devices, agent)  # type: ignore[arg-type]
 
     def observe(output: Output) -> None:
@@ -136,7 +139,8 @@ async def test_speech_is_answered_and_the_answer_played(silero):
 async def test_who_interrupts_silences_the_speaker_and_the_words_that_were_heard_are_kept(silero):
     agent = PlainAgent([STORY], "stop")
     heard = np.concatenate([recording("seven_of_clubs"), quiet(1.5), recording("ten_of_clubs")])
-    async with conversation(silero, agent, heard) as place:
+    # Stopped before all that was sent ahead has been played: what is still to come must not be.
+    async with conversation(silero, agent, heard, barge_in_ms=400) as place:
         await place.until(SpeechStarted, 2)
         retrieved = await place.until(ItemRetrieved)
         assert place.devices.queue.take(480)[1] == 0, "nothing is left to play"
