@@ -1,4 +1,4 @@
-"""The shell around one session: feeds it, follows its commands, and owns its tasks.
+"""The shell around one session: feeds it, and follows its commands.
 
 Independent of sockets: the server, the local session and embedders all drive this.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -19,11 +18,9 @@ from hearsight.streams.audio.front_end import AudioFrontEnd
 from hearsight.streams.audio.vad import SileroModel
 from hearsight.streams.camera.eye import CameraSettings, Eye
 from hearsight.streams.camera.frames import FrameStore
-from hearsight.streams.errors import HearsightError
 from hearsight.streams.events import (
     AddItem,
     Announce,
-    AnswerFailed,
     AudioChunk,
     AudioDelta,
     AudioFrame,
@@ -37,8 +34,6 @@ from hearsight.streams.events import (
     ConfirmResponse,
     ContentDone,
     CreateResponse,
-    EndpointEstimate,
-    EstimateEndpoint,
     Foresee,
     Forget,
     Hear,
@@ -50,27 +45,19 @@ from hearsight.streams.events import (
     Lull,
     Output,
     OutputCleared,
-    Overhear,
-    Overheard,
     Picture,
     RemoveItem,
-    ResponseRequest,
     Resumed,
     See,
     SessionConfig,
     SpeechStarted,
-    StartResponse,
-    StopResponse,
     Tick,
-    Transcribe,
-    Transcribed,
     TranscriptionCompleted,
-    TranscriptionFailed,
 )
 from hearsight.streams.ids import SeededIds
 from hearsight.streams.keeping import CHANGING, Keeping
 from hearsight.streams.kept_media import KeptMedia, Kind, pictures_in, speech_in
-from hearsight.streams.observing import NewObserver, Observer, Observers, Scope, stage, within
+from hearsight.streams.observing import NewObserver, Observer, Observers, Scope, within
 from hearsight.streams.outgoing import Outgoing
 from hearsight.streams.overload import Relief
 from hearsight.streams.ports import Agent, EndOfTurn, Keeper, Record
@@ -79,6 +66,7 @@ from hearsight.streams.session.settings import SessionLimits
 from hearsight.streams.session.state import SessionState
 from hearsight.streams.session.turns import HYSTERESIS
 from hearsight.streams.transport import Resumption
+from hearsight.streams.workers import Workers
 
 MAX_CHUNK_BYTES = 32_000
 """Audio is judged in pieces of at most this size, so that one large chunk does not hold up other sessions."""
@@ -153,7 +141,6 @@ class SessionRuntime:
         """What to keep of the protocol spoken with the client; whoever speaks it waits for `kept` as well."""
         self._clock = clock
         self._log_transcripts = options.log_transcripts
-        self._perception = perception
         self._eye = Eye(options.camera, clock)
         config = options.config if resumed is None else resumed.config
         self._session = options.new_session(session_id, config, options.limits, self._eye.frames, clock())
@@ -176,11 +163,10 @@ class SessionRuntime:
             if options.keeper
             else None
         )
-        self._responses: dict[int, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._estimating: asyncio.Task[None] | None = None
-        self._overhearing: asyncio.Task[None] | None = None
         self._outgoing = Outgoing()
+        self._workers = Workers(
+            session_id, self._agent, perception.end_of_turn, self._scope, self._feed, self._outgoing.room
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         if resumed is not None:
@@ -328,10 +314,7 @@ class SessionRuntime:
             await self._closing.wait()
         finally:
             self._shut()
-            tasks = [*self._responses.values(), *self._tasks]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._workers.aclose()
             if self._keeping is not None:
                 self._keeping.changed()
                 await self._keeping.aclose()
@@ -371,7 +354,7 @@ class SessionRuntime:
                 self._keeping.changed()
         self._outgoing.mind_room(self._session.unsent_audio_bytes)
         if not self._session.in_doubt:
-            self._stop_overhearing()
+            self._workers.stop_overhearing()
         self._set_timer()
 
     def _mind_echo(self, output: Output) -> None:
@@ -407,41 +390,10 @@ class SessionRuntime:
                     self._keeping.changed()
             case Configure():
                 agent.configure(command.config)
-            case EstimateEndpoint():
-                if self._estimating is not None:
-                    self._estimating.cancel()  # that silence is over; many sessions share the model
-                self._estimating = self._spawn(self._estimate(command))
-            case Overhear():
-                self._stop_overhearing()
-                self._overhearing = self._spawn(self._overhear(command))
-            case Transcribe():
-                self._spawn(self._transcribe(command.item_id))
-            case StartResponse():
-                task = asyncio.create_task(self._respond(command.request))
-                self._responses[command.request.generation] = task
-                task.add_done_callback(lambda _: self._responses.pop(command.request.generation, None))
             case ConfirmResponse():
                 agent.confirm(command.generation)
-            case StopResponse():
-                self._stop(command)
-
-    def _stop(self, command: StopResponse) -> None:
-        task = self._responses.get(command.generation)
-        if task is not None:
-            task.cancel()
-        if command.discard:
-            self._agent.discard(command.generation)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._worked)
-        return task
-
-    def _worked(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("worker failed", session_id=self.session_id, exc_info=error)
+            case _:
+                self._workers.follow(command)
 
     def _log_what_was_said(self, output: Output) -> None:
         if isinstance(output, TranscriptionCompleted):
@@ -458,63 +410,6 @@ class SessionRuntime:
             loop = asyncio.get_running_loop()
             # Not by a delay, which rounding may make too short by a hair: then it is too early for ever.
             self._timer = loop.call_at(deadline + (loop.time() - self._clock()), self._feed, Tick())
-
-    # --- the workers -------------------------------------------------------------------------------------
-
-    async def _respond(self, request: ResponseRequest) -> None:
-        with within(self._scope.of_response(request.response_id)):
-            self._scope.observers.respond(request)
-            await self._answer(request)
-
-    async def _answer(self, request: ResponseRequest) -> None:
-        try:
-            async with aclosing(self._agent.respond(request)) as events:  # type: ignore[type-var]
-                async for event in events:
-                    self._feed(event)
-                    await self._outgoing.room()
-        except HearsightError as error:
-            log.warning("answer failed", session_id=self.session_id, code=error.code, reason=error.message)
-            self._feed(AnswerFailed(request.generation, error.code, error.message))
-        # The boundary at which a bug of an agent ends the answer and not the session; the log has it.
-        except Exception:
-            log.exception("answer failed", session_id=self.session_id, generation=request.generation)
-            self._feed(
-                AnswerFailed(
-                    request.generation,
-                    "server_error",
-                    "The answer could not be finished because of an internal error; please try again.",
-                )
-            )
-
-    async def _estimate(self, command: EstimateEndpoint) -> None:
-        if self._perception.end_of_turn is None:
-            return
-        with stage("end_of_turn") as asked:
-            probability = await self._perception.end_of_turn.probability(command.samples)
-            asked.note(probability=round(probability, 3))
-        self._feed(EndpointEstimate(command.item_id, command.silence_started_sample, probability))
-
-    def _stop_overhearing(self) -> None:
-        """Nobody waits for those words any more; the models have better things to do."""
-        task, self._overhearing = self._overhearing, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-
-    async def _overhear(self, command: Overhear) -> None:
-        try:
-            text = await self._agent.overhear(command.samples)
-        except HearsightError as error:
-            log.warning("not overheard", session_id=self.session_id, reason=error.message)
-            text = None
-        self._feed(Overheard(command.item_id, text))
-
-    async def _transcribe(self, item_id: str) -> None:
-        try:
-            text, duration_s = await self._agent.transcribe(item_id)
-        except HearsightError as error:
-            self._feed(TranscriptionFailed(item_id, error.message))
-        else:
-            self._feed(Transcribed(item_id, text, duration_s))
 
 
 def _agent_state(resumed: Resumption | None, pictures: Mapping[str, Picture]) -> dict[str, Any] | None:
