@@ -116,7 +116,8 @@ def _kind(schema: Mapping[str, Any], field: FieldInfo) -> str:
     if "anyOf" in schema:  # a value or nothing
         schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
     if "enum" in schema or "const" in schema:
-        values = schema.get("enum", [schema.get("const")])
+        # Sorted: of two types of the same values, Python remembers the one that it met first.
+        values = sorted(schema.get("enum", [schema.get("const")]), key=str)
         return (
             f"one of {', '.join(f'`{value}`' for value in values)}" if len(values) > 1 else f"`{values[0]}`"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -89,6 +88,9 @@ def _cannot_open(path: Path, error: Exception) -> str:
     )
 
 
+CANCEL_AGAIN_S = 0.1
+
+
 @asynccontextmanager
 async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[None]:
     """Delete what is too old or too much, now and every hour."""
@@ -97,9 +99,10 @@ async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[N
     try:
         yield
     finally:
-        tidying.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await tidying
+        while not tidying.done():
+            tidying.cancel()
+            # More than once: a driver that is stopped in the midst of a query may say that the query failed.
+            await asyncio.wait([tidying], timeout=CANCEL_AGAIN_S)
 
 
 async def _tidy(checkpoints: Checkpoints, age: timedelta | None) -> None:

@@ -69,9 +69,11 @@ def test_what_is_shown_has_no_secrets(load):
     assert shown == {
         "tools.mcp.a.url": "https://example.org/mcp?•••",
         "tools.mcp.a.headers": "Authorization: •••",
+        "tools.mcp.a.confirm": "destructive",
         "tools.mcp.a.connect_timeout_s": "20.0",
         "tools.mcp.b.command": "x",
         "tools.mcp.b.env": "TOKEN: •••",
+        "tools.mcp.b.confirm": "destructive",
         "tools.mcp.b.connect_timeout_s": "20.0",
     }
     assert "hunter2" not in repr(loaded)
@@ -199,7 +201,7 @@ def test_a_misspelt_setting_is_recognised(refused):
     [problem] = refused("[tools.mcp.weather]\nulr = 'http://u'\n")
     assert problem.startswith(
         "tools.mcp.weather.ulr (file FILE) is not a setting; did you mean tools.mcp.weather.url? "
-        "[tools.mcp.weather] can hold command, args, env, url, headers, enabled, timeout_s"
+        "[tools.mcp.weather] can hold command, args, env, url, headers, enabled, confirm, timeout_s"
     )
 
 

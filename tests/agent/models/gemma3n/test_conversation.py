@@ -392,7 +392,7 @@ async def test_a_failing_model_fails_the_answer_and_the_next_one_works(engine, m
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(engine._adapter.decoder, "logits", broken)
-    with pytest.raises(EngineError, match="say it again"):
+    with pytest.raises(EngineError, match="not enough memory left"):
         await collect(conversation, request(HumanMessage("Hi")))
     monkeypatch.setattr(engine._adapter.decoder, "logits", healthy)
     assert (await collect(conversation, request(HumanMessage("Hi"))))[1].output_tokens > 0
