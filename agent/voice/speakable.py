@@ -95,7 +95,8 @@ def _spoken(words: Sequence[str], index: int) -> str:
     plain = _without_markup(words[index])
     inner = plain.lstrip(_OPENERS)
     core = inner.rstrip(_CLOSERS)
-    opening, closing = plain[: len(plain) - len(inner)], inner[len(core) :]
+    opening = plain[: len(plain) - len(inner)].replace("{", "")
+    closing = inner[len(core) :].replace("}", "")
     if index == len(words) - 1 and (core + closing).lower() in lexicon.FALSE_ABBREVIATIONS:
         return f"{opening}{core} {closing}"  # a full stop set apart makes no abbreviation
     # An abbreviation owns its full stop: "e.g." is a word of its own, "e.g" is not.

@@ -82,6 +82,7 @@ def test_plain_words_are_said_as_they_are() -> None:
     ("clause", "said"),
     [
         ("**Sure!** Here *it* is.", "Sure! Here it is."),
+        ("{0 and {name}.", "0 and name."),
         ("Use `get_time()` now.", "Use get_time now."),
         ("Read [the docs](https://x.org/a b), ok?", "Read the docs b), ok?"),
         ("Read [the docs](https://x.org/a), ok?", "Read the docs, ok?"),
