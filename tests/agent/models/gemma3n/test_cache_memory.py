@@ -84,7 +84,7 @@ async def test_a_thousand_turns_take_no_more_than_a_hundred(model, processor):
             held.append((tensors, conversation.cache_bytes, len(conversation._media._utterances)))
     await engine.aclose()
     first, last = held[0], held[-1]
-    # Of all tensors of the process, some belong to others; nine hundred turns that left a clip each would weigh more.
+    # Some tensors of the process belong to others; nine hundred clips left behind would weigh more.
     assert last[0] <= first[0] * 1.1
     assert last[1] <= first[1] * 1.05
     assert last[2] <= WINDOW // 2 + 2
