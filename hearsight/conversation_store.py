@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # it brings langgraph, which a service that keeps nothing nee
 POSTGRES: Final = "postgres"
 """The extra that a database needs."""
 TIDY_EVERY_S: Final = 3600.0
+CANCEL_AGAIN_S: Final = 0.1
 
 _log = structlog.get_logger(__name__)
 
@@ -88,9 +89,6 @@ def _cannot_open(path: Path, error: Exception) -> str:
     )
 
 
-CANCEL_AGAIN_S = 0.1
-
-
 @asynccontextmanager
 async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[None]:
     """Delete what is too old or too much, now and every hour."""
@@ -101,7 +99,8 @@ async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[N
     finally:
         while not tidying.done():
             tidying.cancel()
-            # More than once: a driver that is stopped in the midst of a query may say that the query failed.
+            # More than once: in Python 3.11, wait_for, by which the pool of Postgres waits for a connection, loses
+            # a cancellation that comes as the wait ends.
             await asyncio.wait([tidying], timeout=CANCEL_AGAIN_S)
 
 

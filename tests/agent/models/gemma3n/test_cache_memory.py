@@ -77,6 +77,9 @@ async def test_a_thousand_turns_take_no_more_than_a_hundred(model, processor):
             pass
         messages = [*messages, AIMessage("Yes.")][-WINDOW:]
         if turn % 100 == 99:
+            await (
+                conversation._settled.wait()
+            )  # in the midst of what is done ahead, some is held for a moment
             gc.collect()
             tensors = sum(
                 tensor.nbytes for tensor in gc.get_objects() if issubclass(type(tensor), torch.Tensor)
@@ -84,8 +87,7 @@ async def test_a_thousand_turns_take_no_more_than_a_hundred(model, processor):
             held.append((tensors, conversation.cache_bytes, len(conversation._media._utterances)))
     await engine.aclose()
     first, last = held[0], held[-1]
-    # Some tensors of the process belong to others; nine hundred clips left behind would weigh more.
-    assert last[0] <= first[0] * 1.1
-    assert last[1] <= first[1] * 1.05
+    assert last[0] <= first[0]
+    assert last[1] <= first[1]
     assert last[2] <= WINDOW // 2 + 2
     assert len(conversation._cache._marks) <= MAX_MARKS + PINNED_MARKS
