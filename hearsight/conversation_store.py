@@ -99,8 +99,8 @@ async def _tidied(checkpoints: Checkpoints, keep_days: float) -> AsyncIterator[N
     finally:
         while not tidying.done():
             tidying.cancel()
-            # More than once: in Python 3.11, wait_for, by which the pool of Postgres waits for a connection, loses
-            # a cancellation that comes as the wait ends.
+            # More than once: Python 3.11's wait_for, by which the pool of Postgres waits for a connection,
+            # loses a cancellation that comes as the wait ends.
             await asyncio.wait([tidying], timeout=CANCEL_AGAIN_S)
 
 
