@@ -16,14 +16,15 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
 import capacity  # noqa: E402
-from capacity import Inputs  # noqa: E402
+import capacity_inputs  # noqa: E402
+from capacity_inputs import SOURCES, Inputs  # noqa: E402
 
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 
 
 def test_every_input_says_where_it_comes_from() -> None:
-    assert set(capacity.SOURCES) == {field.name for field in fields(Inputs)}
-    assert all(source.source and source.unit for source in capacity.SOURCES.values())
+    assert set(SOURCES) == {field.name for field in fields(Inputs)}
+    assert all(source.source and source.unit for source in SOURCES.values())
 
 
 def test_what_is_said_to_be_measured_is_on_the_page_that_is_named() -> None:
@@ -35,7 +36,7 @@ def test_what_is_said_to_be_measured_is_on_the_page_that_is_named() -> None:
     }
     for name, (page, words) in numbers.items():
         assert words in (ROOT / page).read_text(encoding="utf-8"), name
-        assert page in capacity.SOURCES[name].source
+        assert page in SOURCES[name].source
 
 
 def test_a_cache_is_what_the_documentation_says() -> None:
@@ -94,15 +95,15 @@ def test_a_measurement_takes_the_place_of_an_assumption(tmp_path: Path) -> None:
         {"sessions": 80, "cpu_ms_per_session_s": 20.0, "real_time": False},
     ]
     (tmp_path / "sessions.json").write_text(json.dumps({"date": "2026-01-02", "data": {"levels": levels}}))
-    inputs, sources = capacity.with_measured(Inputs(), tmp_path)
+    inputs, sources = capacity_inputs.with_measured(Inputs(), tmp_path)
     assert inputs.gateway_cpu_ms == 12.3
     assert sources["gateway_cpu_ms"].kind == "measured"
     assert "40 in one process, 2026-01-02" in sources["gateway_cpu_ms"].source
-    assert capacity.with_measured(Inputs(), tmp_path / "none") == (Inputs(), capacity.SOURCES)
+    assert capacity_inputs.with_measured(Inputs(), tmp_path / "none") == (Inputs(), SOURCES)
 
 
 def test_inputs_of_one_s_own() -> None:
-    own = capacity.changed(Inputs(), ["answer_tokens=120", "turns_per_minute=1.5"])
+    own = capacity_inputs.changed(Inputs(), ["answer_tokens=120", "turns_per_minute=1.5"])
     assert (own.answer_tokens, own.turns_per_minute) == (120, 1.5)
     for wrong, words in (
         ("answers=1", "There is no input 'answers'"),
@@ -111,7 +112,7 @@ def test_inputs_of_one_s_own() -> None:
         ("speech_s=nan", "cannot be nan"),
     ):
         with pytest.raises(ValueError, match=words):
-            capacity.changed(Inputs(), [wrong])
+            capacity_inputs.changed(Inputs(), [wrong])
 
 
 def test_the_program_prints_its_tables_and_refuses_nonsense() -> None:
@@ -128,7 +129,7 @@ def test_the_program_prints_its_tables_and_refuses_nonsense() -> None:
 
 
 def test_the_page_shows_what_the_program_computes() -> None:
-    inputs, sources = Inputs(), capacity.SOURCES
+    inputs, sources = Inputs(), SOURCES
     for table in (
         capacity.inputs_table(inputs, sources),
         capacity.steps_table(inputs),

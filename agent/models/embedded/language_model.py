@@ -24,8 +24,8 @@ from hearsight.agent.models.embedded.continuation import (
     Sampling,
     Seat,
 )
-from hearsight.agent.models.embedded.llama_client import LlamaClient, ServerLost
-from hearsight.agent.models.embedded.llama_server import SOCKET, start_server
+from hearsight.agent.models.embedded.llama_client import ServerLost
+from hearsight.agent.models.embedded.llama_host import LlamaHost
 from hearsight.agent.models.embedded.openings import AS_IT_COMES, Candidate, Opening
 from hearsight.agent.models.embedded.slots import (
     Placement,
@@ -43,8 +43,6 @@ CANDIDATES = 40
 """First tokens to choose from; what is not among them is of no weight."""
 _UNSPEAKABLE = re.compile(r"^$|\ufffd|^<\|")
 """Parts of characters, and control tokens."""
-END_S = 10.0
-"""For which a server that does not answer any more may take to end."""
 _BEGINNING = "beginning.kv"
 """File in the server's folder, and name of the session, of what all sessions begin with."""
 
@@ -67,16 +65,13 @@ class LanguageModel:
                 leaves a slot is saved to a private temporary folder, for as many tokens again.
         """
         self._path = path
-        self._threads = threads
-        self._context_tokens = context_tokens
         self._table = SlotTable(slots, saved_tokens=context_tokens)
         self._queue = FairQueue(slots)
-        self._revival: asyncio.Task[None] | None = None
         self._tokenizer: Tokenizer | None = None
         self._foreseen: dict[str, Foreseen] = {}
-        self._server: Any = None
-        self._folder = tempfile.TemporaryDirectory(prefix="hearsight-", ignore_cleanup_errors=True)
-        self._client = LlamaClient(Path(self._folder.name) / SOCKET)
+        self._host = LlamaHost(
+            path, threads=threads, context_tokens=context_tokens, slots=slots, restarted=self._restarted
+        )
 
     async def load(self) -> None:
         """Read the model into memory, which takes some seconds.
@@ -84,8 +79,9 @@ class LanguageModel:
         Raises:
             EngineError: A library is missing, or the file cannot be loaded.
         """
-        if self._server is None:
-            await asyncio.to_thread(self._load)
+        if self._tokenizer is None:
+            self._tokenizer = await asyncio.to_thread(Tokenizer, self._path)
+        await self._host.load()
 
     def count_tokens(self, prompt: Prompt | str) -> int:
         """Tokens of a prompt or of a piece of text; what has been counted before is remembered."""
@@ -180,13 +176,13 @@ class LanguageModel:
         tokens = self._encode(prompt)
         kept = kept_in / f"{_fingerprint(self._path, tokens)}.kv"
         if kept.is_file():
-            await asyncio.to_thread(shutil.copyfile, kept, Path(self._folder.name) / _BEGINNING)
+            await asyncio.to_thread(shutil.copyfile, kept, self._host.folder / _BEGINNING)
             self._table.saved(_BEGINNING, tokens)
         await self.warm(prompt, session_id=_BEGINNING)
         self.forget(_BEGINNING)
         file = self._table.file_of(tokens)
         if file is not None and file != _BEGINNING:
-            await asyncio.to_thread(_keep, Path(self._folder.name) / file, kept)
+            await asyncio.to_thread(_keep, self._host.folder / file, kept)
 
     def forget(self, session_id: str) -> None:
         """A session has ended; its slot goes to the next one that needs one."""
@@ -195,46 +191,11 @@ class LanguageModel:
 
     async def aclose(self) -> None:
         """Stop what is being generated and free the model."""
-        if self._revival is not None:
-            self._revival.cancel()
-            await asyncio.gather(self._revival, return_exceptions=True)
-        await self._client.aclose()
-        await asyncio.to_thread(self._unload)
+        await self._host.aclose()
 
-    async def _revive(self) -> None:
-        """Start the server again if it does not answer any more; whoever asks next waits for it."""
-        try:
-            if await self._client.answers():
-                return
-            log.error("language_model_restarted")
-            ending = asyncio.create_task(asyncio.to_thread(self._end_server))
-            await asyncio.wait([ending], timeout=END_S)  # a thread that hangs is left behind
-            await self._client.aclose()
-            (Path(self._folder.name) / SOCKET).unlink(missing_ok=True)
-            self._table.restart()
-            self._foreseen.clear()
-            await asyncio.to_thread(self._load)
-        except EngineError:  # whoever asks next is told, and it is tried anew
-            log.exception("language_model_not_restarted")
-        finally:
-            self._revival = None
-
-    def _end_server(self) -> None:
-        self._server = None
-
-    def _load(self) -> None:
-        self._tokenizer = Tokenizer(self._path)
-        self._server = start_server(
-            self._path,
-            Path(self._folder.name),
-            threads=self._threads,
-            context_tokens=self._context_tokens,
-            slots=self._table.slots,
-        )
-
-    def _unload(self) -> None:
-        self._server = None
-        self._folder.cleanup()
+    def _restarted(self) -> None:
+        self._table.restart()
+        self._foreseen.clear()
 
     def _encode(self, prompt: Prompt | str) -> list[int]:
         if self._tokenizer is None:
@@ -255,22 +216,20 @@ class LanguageModel:
         request = written.request()
         seat.ask(request["prompt"])
         try:
-            async with aclosing(self._client.complete(request | {"id_slot": seat.slot})) as events:
+            async with aclosing(self._host.client.complete(request | {"id_slot": seat.slot})) as events:
                 async for event in events:
                     seat.follow(event)
                     written.follow(event)
                     yield event
         except ServerLost:
-            if self._revival is None:
-                self._revival = asyncio.create_task(self._revive(), name="llama revival")
+            self._host.lost()
             raise
 
     @asynccontextmanager
     async def _seat(self, session_id: str, tokens: list[int]) -> AsyncIterator[Seat]:
         """A slot for a prompt, with as much of it in its KV cache as there is anywhere."""
         async with self._queue.turn(session_id):
-            if self._revival is not None:
-                await asyncio.shield(self._revival)
+            await self._host.ready()
             placement = self._table.place(session_id, tokens)
             assert placement is not None  # there are as many turns as slots
             held: Tokens = ()
@@ -290,7 +249,7 @@ class LanguageModel:
         if placement.restore is None:
             return
         try:
-            await self._client.move("restore", slot, placement.restore)
+            await self._host.client.move("restore", slot, placement.restore)
         except EngineError:  # the prompt is read from its beginning instead
             log.warning("kv_cache_not_restored", exc_info=True)
             self._table.discard(placement.restore)
@@ -302,13 +261,13 @@ class LanguageModel:
         if file is None:
             return
         try:
-            count = await self._client.move("save", slot, file)
+            count = await self._host.client.move("save", slot, file)
         except EngineError:  # it will be computed again
             log.warning("kv_cache_not_saved", exc_info=True)
         else:
             self._table.saved(file, held[:count])
         for dropped in self._table.dropped_files():
-            (Path(self._folder.name) / dropped).unlink(missing_ok=True)
+            (self._host.folder / dropped).unlink(missing_ok=True)
 
 
 def _reading(prompt: list[int], sampling: Sampling) -> Continuation:

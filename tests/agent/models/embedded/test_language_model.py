@@ -281,12 +281,12 @@ async def test_a_server_that_has_died_is_started_again(models: Path) -> None:
         story = model.generate(ask("Tell me a long story."), session_id="a", max_tokens=400)
         assert isinstance(await anext(story), str)
         with pytest.raises(EngineError, match="failed while writing"):
-            model._server = None  # which ends it, in the midst of a word
+            model._host._server = None  # which ends it, in the midst of a word
             async for _ in story:
                 pass
         text, _ = await run(ask("What is the capital of France? One word."), session_id="a")
         assert "Paris" in text
-        model._server = None
+        model._host._server = None
         with pytest.raises(EngineError):
             await run(ask("Hello!"), session_id="b")
         texts = await asyncio.gather(*(run(ask("Say yes."), session_id=name) for name in "abc"))
