@@ -9,17 +9,16 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from langchain_core.messages import BaseMessage
 
 from hearsight.agent.answer import Answer
 from hearsight.agent.anticipation import Anticipation
+from hearsight.agent.briefing import Briefing
 from hearsight.agent.camera import SessionCamera
 from hearsight.agent.context import Context
 from hearsight.agent.keeping import agent_state, pick_up, recall, restore
 from hearsight.agent.ledger import Ledger
 from hearsight.agent.lookout import SessionLookout
 from hearsight.agent.messages import audio_file_id
-from hearsight.agent.models.base import GenerateRequest
 from hearsight.agent.models.memory import out_of_memory
 from hearsight.agent.pending import PendingCalls
 from hearsight.agent.tool_runs import ToolRuns
@@ -34,7 +33,6 @@ from hearsight.streams.events import (
     AnswerSpeech,
     AnswerText,
     AudioContent,
-    FunctionTool,
     ImageContent,
     InsertItem,
     Item,
@@ -49,7 +47,6 @@ from hearsight.streams.ports import Host
 from hearsight.tools.calls import ToolOutcome
 from hearsight.tools.context import ToolContext
 from hearsight.tools.errors import ToolError
-from hearsight.tools.registry import ToolRegistry
 from hearsight.tools.timers import Timer, Timers
 from hearsight.tools.watches import Watches
 
@@ -95,8 +92,7 @@ class HearsightAgentSession:
             host.note,
         )
         self._transcripts = Transcripts(self._conversation.transcribe)
-        self._config = SessionConfig()
-        self._tools: tuple[tuple[FunctionTool, ...], ToolRegistry] = ((), agent.registry)
+        self._briefing = Briefing(agent.settings.instructions, agent.registry)
         self._confirmed: dict[int, asyncio.Event] = {}
         self._asides = itertools.count(1)
         self._host = host
@@ -104,7 +100,7 @@ class HearsightAgentSession:
         self._upkeep = Upkeep(
             self._context,
             self._ledger,
-            self._anticipated,
+            self._briefing.request,
             caption=self._conversation.caption,
             transcribe=self._transcript,
         )
@@ -112,7 +108,7 @@ class HearsightAgentSession:
             self._conversation,
             self._context,
             self._transcripts,
-            self._anticipated,
+            self._briefing.request,
             reads=not agent.engine.capabilities.audio,
             tidy=self._upkeep.tidy,
             session_id=session_id,
@@ -130,7 +126,7 @@ class HearsightAgentSession:
 
     def configure(self, config: SessionConfig) -> None:
         """Take over instructions, tools and voice, and warm the model with them."""
-        self._config = config
+        self._briefing.config = config
         self._anticipation.warm()
 
     def hear(self, item_id: str, samples: Samples) -> None:
@@ -329,10 +325,10 @@ class HearsightAgentSession:
             conversation=self._conversation,
             capabilities=self._agent.engine.capabilities,
             ledger=self._ledger,
-            registry=self._registry(request.tools),
+            registry=self._briefing.registry(request.tools),
             tool_runs=self._tool_runs,
             answer=Answer(request, self._agent.voice, record),
-            instructions=self._instructions(request.instructions),
+            instructions=self._briefing.instructions(request.instructions),
             transcribe=self._transcript,
             limits=self._agent.settings.answer,
             confirmed=confirmed,
@@ -350,22 +346,6 @@ class HearsightAgentSession:
 
     async def _transcript(self, file_id: str) -> str:
         return (await self._transcripts.get(file_id)).text
-
-    def _instructions(self, own: str | None) -> str:
-        return own or self._config.instructions or self._agent.settings.instructions
-
-    def _registry(self, tools: tuple[FunctionTool, ...]) -> ToolRegistry:
-        """The built-in tools and the client's, which seldom change from one response to the next."""
-        known, registry = self._tools
-        if tools != known:
-            registry = self._agent.registry.with_client_tools(tools)
-            self._tools = (tools, registry)
-        return registry
-
-    def _anticipated(self, messages: Sequence[BaseMessage]) -> GenerateRequest:
-        """What an answer to these messages would ask of the model."""
-        tools = self._registry(self._config.tools).specs() if self._config.tool_choice != "none" else ()
-        return GenerateRequest(tuple(messages), self._instructions(None), tools)
 
     @staticmethod
     def _announcer(host: Host) -> Callable[[Timer], Any]:
