@@ -9,12 +9,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from hearsight.agent.messages import (
     Block,
-    audio_block,
     blocks,
     call_message,
     from_item,
     human,
-    image_block,
     interrupted,
     is_interrupted,
     made_call,
@@ -22,6 +20,7 @@ from hearsight.agent.messages import (
     result_id,
     result_message,
 )
+from hearsight.agent.underway import Underway
 from hearsight.streams.errors import InvalidEvent, NotFound
 from hearsight.streams.events import Item, ToolCall
 
@@ -42,16 +41,6 @@ class Entry:
     """An utterance that is taken as committed by a speculative response only."""
 
 
-@dataclass(slots=True)
-class Utterance:
-    """Speech that is being heard and is no item yet."""
-
-    samples: int = 0
-    """At 16 kHz."""
-    pictures: list[str] | None = None
-    """Keys of the pictures that belong to it."""
-
-
 class Context:
     """Ordered messages whose ids are those of the wire's items.
 
@@ -61,7 +50,7 @@ class Context:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
-        self._pending: dict[str, Utterance] = {}
+        self._underway = Underway()
         self._condensed: set[str] = set()
 
     # --- reading ------------------------------------------------------------------------------------------
@@ -110,39 +99,32 @@ class Context:
 
     def heard_samples(self, item_id: str) -> int:
         """Samples heard of an utterance that is no item yet."""
-        utterance = self._pending.get(item_id)
-        return utterance.samples if utterance else 0
+        return self._underway.samples(item_id)
 
     @property
     def listening(self) -> bool:
         """Whether an utterance is being heard, or taken for one, that is no item yet."""
-        return bool(self._pending)
+        return bool(self._underway)
 
     def is_being_heard(self, item_id: str) -> bool:
         """Whether an utterance is neither an item yet nor taken for one."""
-        return item_id in self._pending and self._find(item_id) is None
+        return item_id in self._underway and self._find(item_id) is None
 
     # --- what the user says -------------------------------------------------------------------------------
 
     def hear(self, item_id: str, samples: int) -> None:
         """So many more samples of an utterance."""
-        self._pending.setdefault(item_id, Utterance()).samples += samples
+        self._underway.hear(item_id, samples)
 
     def see(self, item_id: str, file_id: str) -> None:
         """A picture belongs to the utterance being heard."""
-        utterance = self._pending.setdefault(item_id, Utterance())
-        pictures = utterance.pictures = utterance.pictures or []
-        if file_id not in pictures:
-            pictures.append(file_id)
+        self._underway.see(item_id, file_id)
 
     def assume_committed(self, generation: int) -> None:
         """Let a speculative response see what is being heard as if the turn were over."""
-        for item_id, utterance in self._pending.items():
-            content: list[Block] = [image_block(key) for key in utterance.pictures or ()]
-            if utterance.samples:
-                content.append(audio_block(item_id, utterance.samples))
-            if content and self._find(item_id) is None:
-                self._entries.append(Entry(human(item_id, content), generation, assumed=True))
+        for message in self._underway.messages():
+            if self._find(message.id or "") is None:
+                self._entries.append(Entry(message, generation, assumed=True))
 
     def upcoming(self, item_id: str, transcript: str, captions: Mapping[str, str]) -> list[BaseMessage]:
         """The messages as `for_model` gives them if what is being heard were said with these words.
@@ -152,19 +134,15 @@ class Context:
             transcript: What was said in it so far.
             captions: What its pictures show, by key; those without one are left out.
         """
-        utterance = self._pending.get(item_id, Utterance())
-        pictures = [image_block(key, captions[key]) for key in utterance.pictures or () if key in captions]
-        speech = audio_block(item_id, utterance.samples, transcript)
-        return [*self.for_model(), human(item_id, [*pictures, speech])]
+        return [*self.for_model(), self._underway.message(item_id, transcript, captions)]
 
     def pictures_of(self, item_id: str) -> tuple[str, ...]:
         """Keys of the pictures that belong to an utterance that is no item yet."""
-        utterance = self._pending.get(item_id)
-        return tuple(utterance.pictures or ()) if utterance else ()
+        return self._underway.pictures(item_id)
 
     def forget(self, item_id: str) -> None:
         """The utterance came to nothing."""
-        self._pending.pop(item_id, None)
+        self._underway.drop(item_id)
         at = self._find(item_id)
         if at is not None and self._entries[at].assumed:
             del self._entries[at]
@@ -181,8 +159,7 @@ class Context:
             InvalidEvent: The id is taken, or the call already has its result.
             NotFound: There is no item ``after``, or no call for this result.
         """
-        utterance = self._pending.get(item.id, Utterance())
-        messages = from_item(item, utterance.samples)
+        messages = from_item(item, self._underway.samples(item.id))
         if item.kind == "function_call_output" and item.call is not None:
             self._insert_result(item.call.id, messages[0], None)
             return
@@ -192,7 +169,7 @@ class Context:
         if at is not None:
             messages = [_keeping_texts(messages[0], self._entries.pop(at).message)]
             place = at if after is None else place - (place > at)
-        self._pending.pop(item.id, None)
+        self._underway.drop(item.id)
         self._entries[place:place] = [Entry(message) for message in messages]
 
     def append(self, message: BaseMessage) -> None:
